@@ -1,0 +1,147 @@
+# ngx_cargo: a Cargo registry inside nginx
+#
+#   make            builds the module and cargoctl
+#   make run        sets up and starts a registry in ./var on port 8080
+#   make test       sets up and runs all tests
+#   make help       lists the rest
+
+SHELL       = /bin/bash
+
+OBJS        = $(CURDIR)/objs
+DATA        = $(CURDIR)/var
+PORT        = 8080
+
+# the source nginx is built from: Debian's nginx-dev, or an upstream tree
+NGX_SRC     = /usr/share/nginx/src
+NGINX       = $(shell command -v nginx || echo /usr/sbin/nginx)
+
+prefix      = /usr
+bindir      = $(prefix)/bin
+moddir      = $(prefix)/lib/nginx/modules
+datadir     = $(prefix)/share/ngx_cargo
+
+CC          = gcc
+CXX         = g++
+CFLAGS      = -g -O2 -fstack-protector-strong -D_FORTIFY_SOURCE=2 -Wformat \
+              -Werror=format-security
+WARN        = -Wall -Wextra -Werror
+
+# prove runs so many tests at a time
+JOBS        = $(shell nproc)
+
+SRC         = ngx_cargo_module
+CORE_C      = $(wildcard $(SRC)/core/*.c)
+CORE_O      = $(patsubst $(SRC)/core/%.c,$(OBJS)/core/%.o,$(CORE_C)) \
+              $(OBJS)/core/cargo_toml.o
+CORE        = $(OBJS)/core/libcargo_core.a
+CORE_LIBS   = -ljansson -lcrypto -lz -lstdc++
+CTL_O       = $(patsubst $(SRC)/ctl/%.c,$(OBJS)/ctl/%.o,\
+                $(wildcard $(SRC)/ctl/*.c))
+UNIT        = $(patsubst t/unit/%.c,$(OBJS)/unit/%,$(wildcard t/unit/test_*.c))
+UNIT_C      = $(filter-out t/unit/test_%,$(wildcard t/unit/*.c))
+
+PG_INC      = $(shell pg_config --includedir 2>/dev/null)
+
+MODULE      = $(OBJS)/ngx_http_cargo_module.so
+CARGOCTL    = $(OBJS)/cargoctl
+
+all: $(MODULE) $(CARGOCTL)
+
+help:
+	@echo "make           builds the module and cargoctl into $(OBJS)"
+	@echo "make run       sets up and starts a registry: DATA=$(DATA) PORT=$(PORT)"
+	@echo "make test      sets up and runs all tests (TESTS='t/yank.t ...' some)"
+	@echo "make test-asan the same with ASan and UBSan in module and nginx"
+	@echo "make static    an nginx with the module linked in: $(OBJS)/static/nginx"
+	@echo "make install   module, cargoctl, sql and conf (DESTDIR, prefix)"
+	@echo "make clean     removes $(OBJS)"
+	@echo "NGX_SRC=DIR    builds against that nginx source tree"
+
+
+# the module
+
+MODULE_SRC  = config $(wildcard $(SRC)/core/* $(SRC)/pg/* $(SRC)/blob/* \
+                $(SRC)/http/*)
+
+$(MODULE): $(MODULE_SRC) conf/build-nginx.sh
+	@OBJS="$(OBJS)" NGX_SRC="$(NGX_SRC)" CC="$(CC)" CFLAGS="$(CFLAGS)" \
+	    conf/build-nginx.sh dynamic
+
+static: $(OBJS)/static/nginx
+
+$(OBJS)/static/nginx: $(MODULE_SRC) conf/build-nginx.sh
+	@OBJS="$(OBJS)" NGX_SRC="$(NGX_SRC)" CC="$(CC)" CFLAGS="$(CFLAGS)" \
+	    conf/build-nginx.sh static
+
+
+# core/ alone: plain C11, no nginx, no libpq
+
+$(OBJS)/core/%.o: $(SRC)/core/%.c $(wildcard $(SRC)/core/*.h)
+	@mkdir -p $(@D)
+	$(CC) -std=c11 $(CFLAGS) $(WARN) -Wconversion -fPIC -c -o $@ $<
+
+$(OBJS)/core/cargo_toml.o: $(SRC)/core/cargo_toml.cpp \
+    $(wildcard $(SRC)/core/*.h)
+	@mkdir -p $(@D)
+	$(CXX) -std=c++17 $(CFLAGS) $(WARN) -fPIC -c -o $@ $<
+
+$(CORE): $(CORE_O)
+	@rm -f $@
+	ar rcs $@ $^
+
+
+# cargoctl
+
+$(OBJS)/ctl/%.o: $(SRC)/ctl/%.c $(wildcard $(SRC)/ctl/*.h $(SRC)/core/*.h)
+	@mkdir -p $(@D)
+	$(CC) -std=c11 $(CFLAGS) $(WARN) -I$(SRC)/core -I$(PG_INC) \
+	    -DCARGO_SQL_DIR='"$(datadir)/sql"' -c -o $@ $<
+
+$(CARGOCTL): $(CTL_O) $(CORE)
+	$(CC) $(CFLAGS) -o $@ $(CTL_O) $(CORE) -lpq $(CORE_LIBS)
+
+
+# running and testing
+
+packages-%:
+	@conf/install-packages.sh $(subst -, ,$*)
+
+run: packages-build-run
+	@$(MAKE) --no-print-directory all
+	@DATA="$(DATA)" PORT="$(PORT)" OBJS="$(OBJS)" NGINX="$(NGINX)" \
+	    conf/run.sh
+
+$(OBJS)/unit/%: t/unit/%.c $(UNIT_C) $(wildcard t/unit/*.h) $(CORE)
+	@mkdir -p $(@D)
+	$(CC) -std=c11 $(CFLAGS) $(WARN) -I$(SRC)/core -It/unit -o $@ $< \
+	    $(UNIT_C) $(CORE) -lcmocka $(CORE_LIBS)
+
+unit: $(UNIT)
+
+TESTS       = $(sort $(wildcard t/*.t)) $(UNIT)
+
+test: packages-build-run-test
+	@$(MAKE) --no-print-directory all unit
+	@OBJS="$(OBJS)" CMOCKA_MESSAGE_OUTPUT=TAP \
+	    prove -It/lib -j$(JOBS) --timer $(TESTS)
+
+test-asan: packages-build-run-test
+	@OBJS="$(OBJS)/asan" NGX_SRC="$(NGX_SRC)" conf/test-asan.sh
+
+
+# installing
+
+install: all
+	install -d $(DESTDIR)$(moddir) $(DESTDIR)$(bindir) \
+	    $(DESTDIR)$(datadir)/sql/migrations \
+	    $(DESTDIR)$(datadir)/sql/functions $(DESTDIR)$(datadir)/conf
+	install -m 0644 $(MODULE) $(DESTDIR)$(moddir)
+	install -m 0755 $(CARGOCTL) $(DESTDIR)$(bindir)
+	install -m 0644 sql/migrations/*.sql $(DESTDIR)$(datadir)/sql/migrations
+	install -m 0644 sql/functions/*.sql $(DESTDIR)$(datadir)/sql/functions
+	install -m 0644 conf/*.conf $(DESTDIR)$(datadir)/conf
+
+clean:
+	rm -rf $(OBJS)
+
+.PHONY: all help static run unit test test-asan install clean packages-%

@@ -1,0 +1,138 @@
+#!/bin/sh
+#
+# usage: install-packages.sh [build] [run] [test]
+#
+# Installs the Debian packages that are missing for building, running and
+# testing, and says which; does nothing when none is.
+#
+# Debian starts the services of a package when it installs it: nginx on port
+# 80, PostgreSQL with a cluster "main".  Nobody asked for these here, so while
+# apt runs, and only where there is none, a policy-rc.d denies every start of
+# a service.  It is removed again however this script ends; if it is killed
+# with SIGKILL, the next run removes it.  Neither the environment (RUNLEVEL is
+# not read on systemd) nor another choice of packages (nginx has one binary
+# package, the server comes only in postgresql-N) would do.
+
+set -eu
+
+policy=/usr/sbin/policy-rc.d
+mark='# made by ngx_cargo, for the time of an installation'
+
+
+die()
+{
+    echo "install-packages: $*" >&2
+    exit 1
+}
+
+
+installed()
+{
+    dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null | grep -q '^.i'
+}
+
+
+# The newest PostgreSQL whose server is here, else what this Debian has.
+
+postgresql_major()
+{
+    major=$(ls -d /usr/lib/postgresql/*/bin/initdb 2>/dev/null \
+            | cut -d / -f 5 | sort -n | tail -n 1)
+
+    if [ -z "$major" ]; then
+        major=$(apt-cache depends postgresql 2>/dev/null \
+                | sed -n 's/.*Depends: postgresql-\([0-9]*\)$/\1/p' \
+                | head -n 1)
+    fi
+
+    echo "$major"
+}
+
+
+packages_of()
+{
+    case $1 in
+    build)
+        echo gcc g++ make nginx-dev libpq-dev libjansson-dev libssl-dev \
+             zlib1g-dev libtomlplusplus-dev
+        ;;
+    run)
+        echo nginx "postgresql-$major"
+        ;;
+    test)
+        echo curl openssl perl libcmocka-dev "postgresql-$major-pgtap" \
+             libtap-parser-sourcehandler-pgtap-perl
+        ;;
+    *)
+        die "\"$1\" is not a set of packages; there are build, run, test"
+        ;;
+    esac
+}
+
+
+missing_packages()
+{
+    for set in "$@"; do
+        for package in $(packages_of "$set"); do
+            installed "$package" || echo "$package"
+        done
+    done | sort -u | tr '\n' ' '
+}
+
+
+install_packages()
+{
+    trap 'remove_policy' EXIT
+    trap 'exit 1' HUP INT TERM
+
+    remove_policy
+
+    if [ ! -e "$policy" ]; then
+        printf '#!/bin/sh\n%s\nexit 101\n' "$mark" > "$policy"
+        chmod 755 "$policy"
+    fi
+
+    # shellcheck disable=SC2086
+    DEBIAN_FRONTEND=noninteractive \
+        apt-get install -q -y --no-install-recommends $missing >&2 \
+        || die "apt-get could not install them (see above): if it found no" \
+               "such package, run \`apt-get update\` and try again"
+}
+
+
+remove_policy()
+{
+    if grep -qsxF "$mark" "$policy"; then
+        rm -f "$policy"
+    fi
+}
+
+
+command -v apt-get >/dev/null \
+    || die "this is not Debian; install what the README lists by hand"
+
+major=$(postgresql_major)
+
+# There may be no package lists yet, as in a fresh container image.
+if [ -z "$major" ] && [ "$(id -u)" -eq 0 ]; then
+    apt-get update -q >&2 || die "apt-get update failed (see above)"
+    major=$(postgresql_major)
+fi
+
+[ $# -gt 0 ] || set -- build run
+
+missing=$(missing_packages "$@")
+
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" -eq 0 ]; then
+    echo "installing Debian packages: $missing"
+    install_packages
+
+elif command -v sudo >/dev/null; then
+    exec sudo -- "$0" "$@"
+
+else
+    die "missing, and neither root nor sudo to install them: as root, run" \
+        "\`apt-get install $missing\`"
+fi

@@ -1,0 +1,93 @@
+
+/*
+ * Uploads: from the body of a publish in nginx's temporary file to a checked
+ * .crate in the store, in a thread of a pool.
+ *
+ * The store is a directory:
+ *
+ *   ab/cd/<sha256>.crate   the files, named by their content, never changed
+ *   tmp/                   uploads being checked
+ *   trash/                 where "cargoctl sweep" puts what nobody refers to
+ *
+ * Memory: the upload and all that it carries live in its arena, which the
+ * owner destroys after the thread is done; the thread touches nothing else,
+ * neither request nor pool.
+ *
+ * Always true: a file under its final name is complete, on disk (fsync of
+ * file and directory) and hashes to its name.  It is renamed over what may be
+ * there already: the bytes are the same, and the fresh time of modification
+ * tells a sweep that somebody is about to refer to it.  A crash leaves at
+ * most a file in tmp/ or one that nobody refers to.
+ */
+
+
+#ifndef NGX_CARGO_BLOB_H
+#define NGX_CARGO_BLOB_H
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "cargo_archive.h"
+#include "cargo_core.h"
+#include "cargo_release.h"
+
+
+#define NGX_CARGO_BLOB_HEX        64
+
+/* "/ab/cd/" and "<sha256>.crate" */
+#define NGX_CARGO_BLOB_NAME_LEN   (sizeof("/ab/cd/") - 1                      \
+                                   + NGX_CARGO_BLOB_HEX                       \
+                                   + sizeof(".crate") - 1)
+
+
+typedef struct {
+    cargo_arena_t          *arena;
+
+    /* set by the owner */
+    ngx_fd_t                body;
+    cargo_str_t             store;      /* path, ends in NUL */
+    cargo_own_index_t       own;
+    cargo_archive_limits_t  limits;
+    uint64_t                crate_max;
+    time_t                  now;
+
+    /*
+     * CARGO_REFUSED: error says why, with status 500 or 503 when the fault is
+     * the server's; then err and failed are for the log
+     */
+    cargo_rc_t              rc;
+    cargo_error_t           error;
+    ngx_err_t               err;
+    const char             *failed;
+
+    /* set when rc is CARGO_OK; texts end in NUL */
+    cargo_str_t             release;    /* JSON for cargo.publish() */
+    cargo_str_t             head;       /* of the index line */
+    cargo_str_t             tail;
+    cargo_str_t             pubtime;
+    uint64_t                size;
+    char                    checksum[NGX_CARGO_BLOB_HEX + 1];
+} ngx_cargo_blob_upload_t;
+
+
+/* NULL when there is no memory */
+ngx_cargo_blob_upload_t *ngx_cargo_blob_upload_create(void);
+void ngx_cargo_blob_upload_destroy(ngx_cargo_blob_upload_t *upload);
+
+/* in a thread: reads, checks, stores */
+void ngx_cargo_blob_upload_run(ngx_cargo_blob_upload_t *upload);
+
+
+/*
+ * At configuration time: the directory and its tmp/ exist and are writable
+ * for the worker's user, else NGX_ERROR and a line in the log.
+ */
+ngx_int_t ngx_cargo_blob_init_store(ngx_cycle_t *cycle, ngx_str_t *path,
+    ngx_uid_t user);
+
+/* appends "/ab/cd/<sha256>.crate"; returns the end */
+u_char *ngx_cargo_blob_name(u_char *p, const char *checksum);
+
+
+#endif /* NGX_CARGO_BLOB_H */

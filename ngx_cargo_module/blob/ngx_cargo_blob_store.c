@@ -1,0 +1,74 @@
+
+#include "ngx_cargo_blob.h"
+
+
+static ngx_int_t ngx_cargo_blob_make_dir(ngx_cycle_t *cycle, char *path,
+    ngx_uid_t user);
+
+
+ngx_int_t
+ngx_cargo_blob_init_store(ngx_cycle_t *cycle, ngx_str_t *path, ngx_uid_t user)
+{
+    u_char  *tmp;
+
+    tmp = ngx_pnalloc(cycle->pool, path->len + sizeof("/tmp"));
+    if (tmp == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_sprintf(tmp, "%V%Z", path);
+
+    if (ngx_cargo_blob_make_dir(cycle, (char *) tmp, user) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_sprintf(tmp, "%V/tmp%Z", path);
+
+    return ngx_cargo_blob_make_dir(cycle, (char *) tmp, user);
+}
+
+
+/* as nginx does with its own temporary paths */
+
+static ngx_int_t
+ngx_cargo_blob_make_dir(ngx_cycle_t *cycle, char *path, ngx_uid_t user)
+{
+    ngx_file_info_t  fi;
+
+    if (ngx_create_dir(path, 0755) == NGX_FILE_ERROR
+        && ngx_errno != NGX_EEXIST)
+    {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
+                      "cargo_blobs: cannot make the directory \"%s\"", path);
+        return NGX_ERROR;
+    }
+
+    if (ngx_file_info(path, &fi) == NGX_FILE_ERROR || !ngx_is_dir(&fi)) {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
+                      "cargo_blobs: \"%s\" is not a directory", path);
+        return NGX_ERROR;
+    }
+
+    if (user != (ngx_uid_t) NGX_CONF_UNSET_UINT
+        && geteuid() == 0
+        && fi.st_uid != user
+        && chown(path, user, (gid_t) -1) == -1)
+    {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
+                      "cargo_blobs: cannot give \"%s\" to the user of the "
+                      "workers", path);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+u_char *
+ngx_cargo_blob_name(u_char *p, const char *checksum)
+{
+    return ngx_sprintf(p, "/%*s/%*s/%*s.crate",
+                       (size_t) 2, checksum,
+                       (size_t) 2, checksum + 2,
+                       (size_t) NGX_CARGO_BLOB_HEX, checksum);
+}

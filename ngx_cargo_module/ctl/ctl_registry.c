@@ -1,0 +1,198 @@
+
+#include "cargoctl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl_database.h"
+#include "ctl_print.h"
+
+
+static void ctl_registry_print(json_t *registry);
+static ctl_rc_t ctl_registry_change(ctl_t *ctl, const char *function,
+    const char *done);
+static ctl_rc_t ctl_settings_parse(const ctl_t *ctl, json_t *settings);
+static json_t *ctl_setting_value(const char *text);
+
+
+ctl_rc_t
+ctl_registry_create(ctl_t *ctl)
+{
+    return ctl_registry_change(ctl,
+                               "create_registry($1::text, $2::jsonb)",
+                               "created; make accounts for it with "
+                               "`cargoctl account create`");
+}
+
+
+ctl_rc_t
+ctl_registry_list(ctl_t *ctl)
+{
+    size_t     i;
+    json_t    *body, *registry;
+    ctl_rc_t   rc;
+
+    rc = ctl_database_open(ctl);
+
+    if (rc == CTL_DONE) {
+        rc = ctl_database_call(ctl, "list_registries()", 0, NULL, &body);
+    }
+
+    if (rc != CTL_DONE) {
+        return rc;
+    }
+
+    if (ctl->json) {
+        ctl_print_json(body);
+
+    } else if (json_array_size(body) == 0) {
+        ctl_note(ctl, "there are no registries yet: make one with `cargoctl "
+                 "registry create`");
+
+    } else {
+        json_array_foreach (body, i, registry) {
+            ctl_registry_print(registry);
+        }
+    }
+
+    json_decref(body);
+
+    return CTL_DONE;
+}
+
+
+ctl_rc_t
+ctl_registry_set(ctl_t *ctl)
+{
+    return ctl_registry_change(ctl, "set_registry($1::text, $2::jsonb)",
+                               "changed; `cargoctl registry list` shows all "
+                               "its settings");
+}
+
+
+/* the settings as `registry set` takes them; SQL decides which there are */
+
+static void
+ctl_registry_print(json_t *registry)
+{
+    json_t      *value;
+    const char  *key;
+
+    (void) printf("%s\n", ctl_json_text(registry, "name"));
+
+    json_object_foreach (registry, key, value) {
+
+        if (json_is_boolean(value)) {
+            (void) printf("  %s=%s\n", key, json_is_true(value) ? "on"
+                                                                : "off");
+
+        } else if (json_is_integer(value) && strcmp(key, "id") != 0) {
+            (void) printf("  %s=%lld\n", key,
+                          (long long) json_integer_value(value));
+        }
+    }
+}
+
+
+static ctl_rc_t
+ctl_registry_change(ctl_t *ctl, const char *function, const char *done)
+{
+    char        *text;
+    json_t      *settings, *body;
+    ctl_rc_t     rc;
+    const char  *values[2];
+
+    settings = json_object();
+    text = NULL;
+
+    rc = ctl_settings_parse(ctl, settings);
+
+    if (rc == CTL_DONE) {
+        rc = ctl_database_open(ctl);
+    }
+
+    if (rc == CTL_DONE) {
+        text = json_dumps(settings, JSON_COMPACT);
+
+        values[0] = ctl->operands[0];
+        values[1] = text;
+
+        rc = ctl_database_call(ctl, function, 2, values, &body);
+    }
+
+    if (rc == CTL_DONE) {
+        ctl_say(ctl, "registry `%s` %s", ctl->operands[0], done);
+
+        if (ctl->json) {
+            ctl_print_json(body);
+        }
+
+        json_decref(body);
+    }
+
+    free(text);
+    json_decref(settings);
+
+    return rc;
+}
+
+
+/* key=value; "-" in keys as "_" */
+
+static ctl_rc_t
+ctl_settings_parse(const ctl_t *ctl, json_t *settings)
+{
+    char        *key, *p;
+    size_t       i;
+    json_t      *value;
+    const char  *equal;
+
+    for (i = 1; i < ctl->noperands; i++) {
+        equal = strchr(ctl->operands[i], '=');
+        value = equal ? ctl_setting_value(equal + 1) : NULL;
+
+        if (value == NULL || equal == ctl->operands[i]) {
+            json_decref(value);
+            ctl_error("\"%s\" is not a setting: write key=value, where the "
+                      "value is \"on\", \"off\" or a number",
+                      ctl->operands[i]);
+            return CTL_USAGE;
+        }
+
+        key = ctl_printf("%.*s", (int) (equal - ctl->operands[i]),
+                         ctl->operands[i]);
+
+        for (p = key; *p; p++) {
+            if (*p == '-') {
+                *p = '_';
+            }
+        }
+
+        json_object_set_new(settings, key, value);
+        free(key);
+    }
+
+    return CTL_DONE;
+}
+
+
+static json_t *
+ctl_setting_value(const char *text)
+{
+    if (strcmp(text, "on") == 0 || strcmp(text, "true") == 0) {
+        return json_true();
+    }
+
+    if (strcmp(text, "off") == 0 || strcmp(text, "false") == 0) {
+        return json_false();
+    }
+
+    if (*text == '\0' || strlen(text) > 9
+        || text[strspn(text, "0123456789")] != '\0')
+    {
+        return NULL;
+    }
+
+    return json_integer(strtol(text, NULL, 10));
+}

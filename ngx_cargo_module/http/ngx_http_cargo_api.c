@@ -1,0 +1,225 @@
+
+#include "ngx_http_cargo.h"
+
+#include "cargo_name.h"
+#include "cargo_semver.h"
+
+
+#define NGX_HTTP_CARGO_SEGMENTS  4
+
+
+typedef struct {
+    ngx_uint_t                  method;
+    ngx_uint_t                  nsegments;
+    const char                 *segments[NGX_HTTP_CARGO_SEGMENTS];
+    const char                 *methods;
+    ngx_http_handler_pt         handler;
+} ngx_http_cargo_route_t;
+
+
+static ngx_uint_t ngx_http_cargo_route_matches(ngx_http_cargo_route_t *route,
+    ngx_str_t *segments, ngx_uint_t n);
+static ngx_int_t ngx_http_cargo_route(ngx_http_request_t *r,
+    ngx_http_cargo_route_t *route, ngx_str_t *segments);
+static ngx_uint_t ngx_http_cargo_encoded_slash(ngx_http_request_t *r);
+
+
+static ngx_http_cargo_route_t  ngx_http_cargo_routes[] = {
+
+    { NGX_HTTP_PUT, 2, { "crates", "new" },
+      "PUT", ngx_http_cargo_publish },
+
+    { NGX_HTTP_DELETE, 4, { "crates", "{crate}", "{version}", "yank" },
+      "DELETE", ngx_http_cargo_yank },
+
+    { NGX_HTTP_PUT, 4, { "crates", "{crate}", "{version}", "unyank" },
+      "PUT", ngx_http_cargo_unyank },
+
+    { 0, 0, { NULL }, NULL, NULL }
+};
+
+
+ngx_int_t
+ngx_http_cargo_api_handler(ngx_http_request_t *r)
+{
+    ngx_str_t                path, segments[NGX_HTTP_CARGO_SEGMENTS];
+    ngx_uint_t               n;
+    ngx_http_cargo_ctx_t    *ctx;
+    ngx_http_cargo_route_t  *route, *other;
+
+    ctx = ngx_http_cargo_get_ctx(r);
+    if (ctx == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    other = NULL;
+    path = ngx_http_cargo_uri_after(r, "/api/v1/", 0);
+    n = ngx_http_cargo_split(path, segments, NGX_HTTP_CARGO_SEGMENTS);
+
+    if (n > NGX_HTTP_CARGO_SEGMENTS || ngx_http_cargo_encoded_slash(r)) {
+        n = 0;
+    }
+
+    for (route = ngx_http_cargo_routes; route->handler; route++) {
+
+        if (!ngx_http_cargo_route_matches(route, segments, n)) {
+            continue;
+        }
+
+        if (route->method == r->method) {
+            return ngx_http_cargo_route(r, route, segments);
+        }
+
+        other = route;
+    }
+
+    if (other) {
+        return ngx_http_cargo_not_allowed(r, other->methods);
+    }
+
+    return ngx_http_cargo_refuse(r, NGX_HTTP_NOT_FOUND,
+                                 "Not Found: this registry's API has no %V "
+                                 "of this path", &r->method_name);
+}
+
+
+static ngx_uint_t
+ngx_http_cargo_route_matches(ngx_http_cargo_route_t *route,
+    ngx_str_t *segments, ngx_uint_t n)
+{
+    ngx_uint_t   i;
+    const char  *segment;
+
+    if (n != route->nsegments) {
+        return 0;
+    }
+
+    for (i = 0; i < n; i++) {
+        segment = route->segments[i];
+
+        if (segment[0] == '{') {
+            continue;
+        }
+
+        if (segments[i].len != ngx_strlen(segment)
+            || ngx_strncmp(segments[i].data, segment, segments[i].len) != 0)
+        {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+static ngx_int_t
+ngx_http_cargo_route(ngx_http_request_t *r, ngx_http_cargo_route_t *route,
+    ngx_str_t *segments)
+{
+    ngx_int_t              rc;
+    ngx_uint_t             i;
+    ngx_http_cargo_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
+
+    for (i = 0; i < route->nsegments; i++) {
+
+        if (ngx_strcmp(route->segments[i], "{crate}") == 0) {
+            rc = ngx_http_cargo_check_crate(r, &segments[i]);
+            if (rc != NGX_OK) {
+                return rc;
+            }
+
+            ctx->crate = segments[i];
+        }
+
+        if (ngx_strcmp(route->segments[i], "{version}") == 0) {
+            rc = ngx_http_cargo_check_version(r, &ctx->crate, &segments[i]);
+            if (rc != NGX_OK) {
+                return rc;
+            }
+
+            ctx->version = segments[i];
+        }
+    }
+
+    rc = route->handler(r);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    r->main->count++;
+
+    return NGX_DONE;
+}
+
+
+ngx_int_t
+ngx_http_cargo_check_crate(ngx_http_request_t *r, ngx_str_t *crate)
+{
+    cargo_str_t  name;
+
+    name.data = crate->data;
+    name.len = crate->len;
+
+    if (cargo_name_valid(name)) {
+        return NGX_OK;
+    }
+
+    return ngx_http_cargo_refuse(r, NGX_HTTP_NOT_FOUND,
+                                 "crate `%V` does not exist", crate);
+}
+
+
+ngx_int_t
+ngx_http_cargo_check_version(ngx_http_request_t *r, ngx_str_t *crate,
+    ngx_str_t *version)
+{
+    cargo_str_t  text;
+
+    text.data = version->data;
+    text.len = version->len;
+
+    if (cargo_version_valid(text)) {
+        return NGX_OK;
+    }
+
+    return ngx_http_cargo_refuse(r, NGX_HTTP_NOT_FOUND,
+                                 "crate `%V` does not have a version `%V`",
+                                 crate, version);
+}
+
+
+ngx_int_t
+ngx_http_cargo_write_token(ngx_http_request_t *r,
+    ngx_http_cargo_token_t *token)
+{
+    if (ngx_http_cargo_token(r, token) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (token->state == NGX_HTTP_CARGO_TOKEN_MALFORMED) {
+        return token->refused;
+    }
+
+    return NGX_OK;
+}
+
+
+/* "a%2Fb" is no name, and must not become two segments */
+
+static ngx_uint_t
+ngx_http_cargo_encoded_slash(ngx_http_request_t *r)
+{
+    u_char  *p, *last;
+
+    p = r->unparsed_uri.data;
+    last = ngx_strlchr(p, p + r->unparsed_uri.len, '?');
+
+    if (last == NULL) {
+        last = p + r->unparsed_uri.len;
+    }
+
+    return ngx_strlcasestrn(p, last, (u_char *) "%2f", 2) != NULL;
+}

@@ -1,0 +1,435 @@
+
+#include "ngx_http_cargo.h"
+
+
+/* columns of cargo.download() */
+#define NGX_HTTP_CARGO_DOWNLOAD_CHECKSUM       2
+#define NGX_HTTP_CARGO_DOWNLOAD_VERSION_ID     3
+#define NGX_HTTP_CARGO_DOWNLOAD_AUTH_REQUIRED  4
+
+
+static ngx_int_t ngx_http_cargo_download_api(ngx_http_request_t *r,
+    ngx_http_cargo_ctx_t *ctx);
+static ngx_int_t ngx_http_cargo_download_file(ngx_http_request_t *r,
+    ngx_http_cargo_ctx_t *ctx);
+static ngx_int_t ngx_http_cargo_download_query(ngx_http_request_t *r,
+    ngx_http_cargo_ctx_t *ctx);
+static void ngx_http_cargo_download_answered(ngx_http_request_t *r,
+    ngx_http_cargo_answer_t *answer);
+static ngx_int_t ngx_http_cargo_download_found(ngx_http_request_t *r,
+    ngx_http_cargo_answer_t *answer);
+static ngx_int_t ngx_http_cargo_download_header_filter(
+    ngx_http_request_t *r);
+static ngx_int_t ngx_http_cargo_blob_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+
+
+static ngx_str_t  ngx_http_cargo_blob_name = ngx_string("cargo_blob");
+static ngx_str_t  ngx_http_cargo_blob_root = ngx_string("$cargo_blob");
+
+
+static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
+
+
+/*
+ * In the pre-content phase, not in the access phase: there "satisfy any"
+ * could let a request past the token.
+ */
+
+ngx_int_t
+ngx_http_cargo_download_handler(ngx_http_request_t *r)
+{
+    ngx_int_t                   rc;
+    ngx_http_cargo_ctx_t       *ctx;
+    ngx_http_cargo_loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_cargo_module);
+
+    if (lcf->endpoint != NGX_HTTP_CARGO_DOWNLOAD
+        && lcf->endpoint != NGX_HTTP_CARGO_API)
+    {
+        return NGX_DECLINED;
+    }
+
+    ctx = ngx_http_cargo_get_ctx(r);
+    if (ctx == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ctx->job) {
+        return NGX_AGAIN;
+    }
+
+    if (ctx->download_status) {
+        return ctx->blob.len ? NGX_DECLINED : ctx->download_status;
+    }
+
+    rc = (lcf->endpoint == NGX_HTTP_CARGO_API)
+         ? ngx_http_cargo_download_api(r, ctx)
+         : ngx_http_cargo_download_file(r, ctx);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
+        return ngx_http_cargo_not_allowed(r, "GET, HEAD");
+    }
+
+    rc = ngx_http_cargo_check_crate(r, &ctx->crate);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_cargo_check_version(r, &ctx->crate, &ctx->version);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_cargo_download_query(r, ctx);
+    }
+
+    return rc == NGX_OK ? NGX_AGAIN : rc;
+}
+
+
+/* /api/v1/crates/{crate}/{version}/download; the rest is the API's handler's */
+
+static ngx_int_t
+ngx_http_cargo_download_api(ngx_http_request_t *r, ngx_http_cargo_ctx_t *ctx)
+{
+    ngx_str_t   path, segments[4];
+    ngx_uint_t  n;
+
+    path = ngx_http_cargo_uri_after(r, "/api/v1/", 0);
+    n = ngx_http_cargo_split(path, segments, 4);
+
+    if (n != 4
+        || segments[0].len != sizeof("crates") - 1
+        || ngx_strncmp(segments[0].data, "crates", segments[0].len) != 0
+        || segments[3].len != sizeof("download") - 1
+        || ngx_strncmp(segments[3].data, "download", segments[3].len) != 0)
+    {
+        return NGX_DECLINED;
+    }
+
+    ctx->crate = segments[1];
+    ctx->version = segments[2];
+
+    return NGX_OK;
+}
+
+
+/* .../{crate}/{sha256}/{crate}-{version}.crate, as config.json says */
+
+static ngx_int_t
+ngx_http_cargo_download_file(ngx_http_request_t *r,
+    ngx_http_cargo_ctx_t *ctx)
+{
+    u_char     *p, *file, *end;
+    ngx_str_t   parts[2];
+    ngx_uint_t  i;
+
+    end = r->uri.data + r->uri.len;
+
+    for (p = end; p > r->uri.data && p[-1] != '/'; p--) { /* void */ }
+
+    file = p;
+
+    for (i = 0; i < 2; i++) {
+        parts[i].data = NULL;
+
+        if (p == r->uri.data) {
+            break;
+        }
+
+        for (end = --p; p > r->uri.data && p[-1] != '/'; p--) { /* void */ }
+
+        parts[i].data = p;
+        parts[i].len = end - p;
+    }
+
+    end = r->uri.data + r->uri.len;
+
+    if (i != 2
+        || parts[0].len != NGX_CARGO_BLOB_HEX
+        || parts[1].len == 0
+        || (size_t) (end - file) < parts[1].len + sizeof("-.crate") - 1
+        || ngx_strncmp(file, parts[1].data, parts[1].len) != 0
+        || file[parts[1].len] != '-'
+        || ngx_strncmp(end - 6, ".crate", 6) != 0)
+    {
+        return ngx_http_cargo_refuse(r, NGX_HTTP_NOT_FOUND,
+                                     "no crate has this path");
+    }
+
+    for (i = 0; i < NGX_CARGO_BLOB_HEX; i++) {
+        if (ngx_hextoi(parts[0].data + i, 1) == NGX_ERROR) {
+            return ngx_http_cargo_refuse(r, NGX_HTTP_NOT_FOUND,
+                                         "no crate has this path");
+        }
+    }
+
+    ctx->checksum = parts[0];
+    ctx->crate = parts[1];
+    ctx->version.data = file + parts[1].len + 1;
+    ctx->version.len = end - 6 - ctx->version.data;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_cargo_download_query(ngx_http_request_t *r,
+    ngx_http_cargo_ctx_t *ctx)
+{
+    ngx_str_t               *params[5];
+    ngx_http_cargo_token_t   token;
+
+    if (ngx_http_cargo_token(r, &token) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    params[0] = &ctx->registry;
+    params[1] = token.hash.len ? &token.hash : NULL;
+    params[2] = &ctx->crate;
+    params[3] = &ctx->version;
+    params[4] = ctx->checksum.len ? &ctx->checksum : NULL;
+
+    return ngx_http_cargo_query(r, NGX_HTTP_CARGO_DOWNLOAD_VERSION, params,
+                                ngx_http_cargo_download_answered);
+}
+
+
+static void
+ngx_http_cargo_download_answered(ngx_http_request_t *r,
+    ngx_http_cargo_answer_t *answer)
+{
+    ngx_http_cargo_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
+
+    ctx->download_status = answer->status;
+
+    if (answer->status == NGX_HTTP_OK) {
+        if (ngx_http_cargo_download_found(r, answer) != NGX_OK) {
+            ctx->download_status = NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+    } else {
+        ctx->download_status = ngx_http_cargo_refuse_text(r, answer->status,
+                                                          &answer->body);
+    }
+
+    r->write_event_handler = ngx_http_core_run_phases;
+    ngx_http_core_run_phases(r);
+}
+
+
+/*
+ * From here on the request is the static handler's: with the file's path in
+ * $cargo_blob, our content type and tag, and never compressed, since cargo
+ * hashes what it has decoded.
+ */
+
+static ngx_int_t
+ngx_http_cargo_download_found(ngx_http_request_t *r,
+    ngx_http_cargo_answer_t *answer)
+{
+    u_char                     *p;
+    ngx_str_t                   checksum, private;
+    ngx_http_cargo_ctx_t       *ctx;
+    ngx_http_cargo_loc_conf_t  *lcf;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_cargo_module);
+
+    checksum = ngx_cargo_pg_field(answer->job,
+                                  NGX_HTTP_CARGO_DOWNLOAD_CHECKSUM);
+    private = ngx_cargo_pg_field(answer->job,
+                                 NGX_HTTP_CARGO_DOWNLOAD_AUTH_REQUIRED);
+
+    p = ngx_pnalloc(r->pool, lcf->blobs.len + NGX_CARGO_BLOB_NAME_LEN);
+
+    if (p == NULL
+        || checksum.len != NGX_CARGO_BLOB_HEX
+        || ngx_http_cargo_set_etag(r, &checksum) != NGX_OK
+        || ngx_http_cargo_answer_field(r, answer,
+                                       NGX_HTTP_CARGO_DOWNLOAD_VERSION_ID,
+                                       &ctx->version_id)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ctx->blob.data = p;
+    p = ngx_cpymem(p, lcf->blobs.data, lcf->blobs.len);
+    p = ngx_cargo_blob_name(p, (char *) checksum.data);
+    ctx->blob.len = p - ctx->blob.data;
+
+    ctx->auth_required = (private.len && private.data[0] == 't');
+
+    r->content_handler = NULL;
+
+    ngx_str_set(&r->headers_out.content_type, "application/gzip");
+    r->headers_out.content_type_len = r->headers_out.content_type.len;
+    r->headers_out.content_type_lowcase = NULL;
+
+#if (NGX_HTTP_GZIP)
+    r->gzip_tested = 1;
+    r->gzip_ok = 0;
+#endif
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_cargo_download_init(ngx_conf_t *cf)
+{
+    ngx_http_next_header_filter = ngx_http_top_header_filter;
+    ngx_http_top_header_filter = ngx_http_cargo_download_header_filter;
+
+    return NGX_OK;
+}
+
+
+/* a name with the checksum in it never changes what it means */
+
+static ngx_int_t
+ngx_http_cargo_download_header_filter(ngx_http_request_t *r)
+{
+    ngx_str_t              value;
+    ngx_http_cargo_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
+
+    if (ctx == NULL
+        || ctx->blob.len == 0
+        || r->headers_out.status >= NGX_HTTP_BAD_REQUEST)
+    {
+        return ngx_http_next_header_filter(r);
+    }
+
+    if (ctx->auth_required) {
+        ngx_str_set(&value, "private, max-age=31536000, immutable");
+
+    } else {
+        ngx_str_set(&value, "public, max-age=31536000, immutable");
+    }
+
+    if (ngx_http_cargo_add_header(r, "Cache-Control", &value) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_str_set(&value, "Authorization");
+
+    if (ctx->auth_required
+        && ngx_http_cargo_add_header(r, "Vary", &value) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_next_header_filter(r);
+}
+
+
+/* counts what was sent whole, or from its beginning */
+
+ngx_int_t
+ngx_http_cargo_download_log_handler(ngx_http_request_t *r)
+{
+    ngx_http_cargo_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
+
+    if (ctx == NULL
+        || ctx->version_id.len == 0
+        || r->method != NGX_HTTP_GET
+        || !r->request_complete)
+    {
+        return NGX_OK;
+    }
+
+    if (r->headers_out.status == NGX_HTTP_OK
+        || (r->headers_out.status == NGX_HTTP_PARTIAL_CONTENT
+            && r->headers_in.range
+            && ngx_strncmp(r->headers_in.range->value.data, "bytes=0-",
+                           sizeof("bytes=0-") - 1)
+               == 0))
+    {
+        ngx_http_cargo_count(&ctx->version_id);
+    }
+
+    return NGX_OK;
+}
+
+
+char *
+ngx_http_cargo_download_root(ngx_conf_t *cf, ngx_http_core_loc_conf_t *clcf)
+{
+    ngx_http_script_compile_t  sc;
+
+    if (clcf->root.data) {
+        return "cannot be used together with \"root\" or \"alias\": the "
+               "files come from \"cargo_blobs\"";
+    }
+
+    /* as "alias" with a variable in a location that is a regular expression */
+
+    clcf->root = ngx_http_cargo_blob_root;
+    clcf->alias = NGX_MAX_SIZE_T_VALUE;
+
+    ngx_memzero(&sc, sizeof(ngx_http_script_compile_t));
+
+    sc.cf = cf;
+    sc.source = &clcf->root;
+    sc.lengths = &clcf->root_lengths;
+    sc.values = &clcf->root_values;
+    sc.variables = 1;
+    sc.complete_lengths = 1;
+    sc.complete_values = 1;
+
+    /* "etag off": the tag is the checksum */
+    clcf->etag = 0;
+
+    return ngx_http_script_compile(&sc) == NGX_OK ? NGX_CONF_OK
+                                                  : NGX_CONF_ERROR;
+}
+
+
+ngx_int_t
+ngx_http_cargo_add_variables(ngx_conf_t *cf)
+{
+    ngx_http_variable_t  *var;
+
+    var = ngx_http_add_variable(cf, &ngx_http_cargo_blob_name,
+                                NGX_HTTP_VAR_NOCACHEABLE);
+    if (var == NULL) {
+        return NGX_ERROR;
+    }
+
+    var->get_handler = ngx_http_cargo_blob_variable;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_cargo_blob_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_http_cargo_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
+
+    if (ctx == NULL || ctx->blob.len == 0) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    v->valid = 1;
+    v->no_cacheable = 1;
+    v->not_found = 0;
+    v->len = ctx->blob.len;
+    v->data = ctx->blob.data;
+
+    return NGX_OK;
+}

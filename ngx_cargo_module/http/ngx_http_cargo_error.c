@@ -1,0 +1,462 @@
+
+#include "ngx_http_cargo.h"
+
+
+#define NGX_HTTP_CARGO_DETAIL_MAX  2048
+
+/* seconds until a client may come back after a 503 */
+#define NGX_HTTP_CARGO_RETRY_AFTER  "2"
+
+
+typedef struct {
+    ngx_uint_t        status;
+    ngx_str_t         detail;
+} ngx_http_cargo_default_t;
+
+
+static ngx_int_t ngx_http_cargo_error_header_filter(ngx_http_request_t *r);
+static ngx_int_t ngx_http_cargo_error_body_filter(ngx_http_request_t *r,
+    ngx_chain_t *in);
+static ngx_http_cargo_endpoint_e ngx_http_cargo_error_endpoint(
+    ngx_http_request_t *r);
+static ngx_http_cargo_ctx_t *ngx_http_cargo_error_ctx(ngx_http_request_t *r);
+static void ngx_http_cargo_lost_blob(ngx_http_request_t *r,
+    ngx_http_cargo_ctx_t *ctx);
+static ngx_int_t ngx_http_cargo_default_detail(ngx_http_request_t *r,
+    ngx_http_cargo_ctx_t *ctx);
+static ngx_int_t ngx_http_cargo_error_headers(ngx_http_request_t *r,
+    ngx_http_cargo_ctx_t *ctx);
+static ngx_int_t ngx_http_cargo_challenge(ngx_http_request_t *r,
+    ngx_http_cargo_ctx_t *ctx);
+static ngx_int_t ngx_http_cargo_error_body(ngx_http_request_t *r,
+    ngx_http_cargo_ctx_t *ctx, ngx_http_cargo_endpoint_e endpoint);
+
+
+/* what nginx itself answers, said to a person who runs cargo */
+
+static ngx_http_cargo_default_t  ngx_http_cargo_defaults[] = {
+
+    { NGX_HTTP_BAD_REQUEST,
+      ngx_string("the request is malformed") },
+
+    { NGX_HTTP_UNAUTHORIZED,
+      ngx_string("a login is needed") },
+
+    { NGX_HTTP_FORBIDDEN,
+      ngx_string("this server's configuration does not let you in") },
+
+    { NGX_HTTP_NOT_FOUND,
+      ngx_string("Not Found") },
+
+    { NGX_HTTP_NOT_ALLOWED,
+      ngx_string("this method is not allowed here") },
+
+    { NGX_HTTP_REQUEST_TIME_OUT,
+      ngx_string("the upload came too slowly and was given up; nothing was "
+                 "published; try again") },
+
+    { NGX_HTTP_LENGTH_REQUIRED,
+      ngx_string("the request must say its length") },
+
+    { NGX_HTTP_REQUEST_URI_TOO_LARGE,
+      ngx_string("the URL is too long") },
+
+    { NGX_HTTP_TOO_MANY_REQUESTS,
+      ngx_string("too many requests; try again in a moment") },
+
+    { NGX_HTTP_INTERNAL_SERVER_ERROR,
+      ngx_string("the registry failed; its administrator finds the reason in "
+                 "the error log of nginx") },
+
+    { NGX_HTTP_SERVICE_UNAVAILABLE,
+      ngx_string("the registry is overloaded or being worked on; try again "
+                 "in a moment") },
+
+    { 0, ngx_string("the request failed") }
+};
+
+
+static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
+static ngx_http_output_body_filter_pt    ngx_http_next_body_filter;
+
+
+ngx_int_t
+ngx_http_cargo_error_init(ngx_conf_t *cf)
+{
+    ngx_http_next_header_filter = ngx_http_top_header_filter;
+    ngx_http_top_header_filter = ngx_http_cargo_error_header_filter;
+
+    ngx_http_next_body_filter = ngx_http_top_body_filter;
+    ngx_http_top_body_filter = ngx_http_cargo_error_body_filter;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_cargo_refuse(ngx_http_request_t *r, ngx_int_t status,
+    const char *fmt, ...)
+{
+    u_char     *last, text[NGX_HTTP_CARGO_DETAIL_MAX];
+    va_list     args;
+    ngx_str_t   detail;
+
+    va_start(args, fmt);
+    last = ngx_vslprintf(text, text + sizeof(text), fmt, args);
+    va_end(args);
+
+    detail.data = text;
+    detail.len = last - text;
+
+    return ngx_http_cargo_refuse_text(r, status, &detail);
+}
+
+
+ngx_int_t
+ngx_http_cargo_refuse_text(ngx_http_request_t *r, ngx_int_t status,
+    ngx_str_t *detail)
+{
+    ngx_http_cargo_ctx_t  *ctx;
+
+    ctx = ngx_http_cargo_get_ctx(r);
+    if (ctx == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx->detail.data = ngx_pstrdup(r->pool, detail);
+    if (ctx->detail.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx->detail.len = detail->len;
+
+    return status;
+}
+
+
+ngx_int_t
+ngx_http_cargo_not_allowed(ngx_http_request_t *r, const char *methods)
+{
+    ngx_str_t  allow;
+
+    allow.data = (u_char *) methods;
+    allow.len = ngx_strlen(methods);
+
+    if (ngx_http_cargo_add_header(r, "Allow", &allow) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_cargo_refuse(r, NGX_HTTP_NOT_ALLOWED,
+                                 "%V is not allowed here, only %s",
+                                 &r->method_name, methods);
+}
+
+
+static ngx_int_t
+ngx_http_cargo_error_header_filter(ngx_http_request_t *r)
+{
+    ngx_http_cargo_ctx_t       *ctx;
+    ngx_http_cargo_endpoint_e   endpoint;
+
+    if (r->headers_out.status < NGX_HTTP_BAD_REQUEST
+        || r != r->main
+        || r->error_page)
+    {
+        return ngx_http_next_header_filter(r);
+    }
+
+    endpoint = ngx_http_cargo_error_endpoint(r);
+    if (endpoint == NGX_HTTP_CARGO_NONE) {
+        return ngx_http_next_header_filter(r);
+    }
+
+    ctx = ngx_http_cargo_error_ctx(r);
+    if (ctx == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ctx->blob.len && r->headers_out.status < 500
+        && r->headers_out.status != 416)
+    {
+        ngx_http_cargo_lost_blob(r, ctx);
+    }
+
+    if ((ctx->detail.len == 0
+         && ngx_http_cargo_default_detail(r, ctx) != NGX_OK)
+        || ngx_http_cargo_error_headers(r, ctx) != NGX_OK
+        || ngx_http_cargo_error_body(r, ctx, endpoint) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_next_header_filter(r);
+}
+
+
+static ngx_int_t
+ngx_http_cargo_error_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
+{
+    ngx_chain_t           *out;
+    ngx_http_cargo_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
+
+    if (ctx == NULL || ctx->error_body == NULL || in == NULL) {
+        return ngx_http_next_body_filter(r, in);
+    }
+
+    /* nginx's own page is dropped, ours goes instead of its first part */
+
+    for (out = in; out; out = out->next) {
+        out->buf->pos = out->buf->last;
+    }
+
+    if (ctx->error_sent) {
+        return NGX_OK;
+    }
+
+    ctx->error_sent = 1;
+
+    return ngx_http_next_body_filter(r, ctx->error_body);
+}
+
+
+/*
+ * A request that nginx refuses before it has chosen a location is told apart
+ * by its raw URI.
+ */
+
+static ngx_http_cargo_endpoint_e
+ngx_http_cargo_error_endpoint(ngx_http_request_t *r)
+{
+    size_t                      len;
+    u_char                     *uri;
+    ngx_http_core_srv_conf_t   *cscf;
+    ngx_http_cargo_loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_cargo_module);
+    cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
+
+    if (lcf->endpoint != NGX_HTTP_CARGO_NONE) {
+        return lcf->endpoint;
+    }
+
+    if (lcf->registry == NULL
+        || r->loc_conf != cscf->ctx->loc_conf
+        || r->uri_start == NULL
+        || r->uri_end == NULL)
+    {
+        return NGX_HTTP_CARGO_NONE;
+    }
+
+    uri = r->uri_start;
+    len = r->uri_end - r->uri_start;
+
+    if (ngx_strlcasestrn(uri, uri + len, (u_char *) "/api/v1/",
+                         sizeof("/api/v1/") - 2))
+    {
+        return NGX_HTTP_CARGO_API;
+    }
+
+    if (ngx_strlcasestrn(uri, uri + len, (u_char *) "/index/",
+                         sizeof("/index/") - 2)
+        || ngx_strlcasestrn(uri, uri + len, (u_char *) "/dl/",
+                            sizeof("/dl/") - 2))
+    {
+        return NGX_HTTP_CARGO_INDEX;
+    }
+
+    return NGX_HTTP_CARGO_NONE;
+}
+
+
+static ngx_http_cargo_ctx_t *
+ngx_http_cargo_error_ctx(ngx_http_request_t *r)
+{
+    ngx_http_cargo_ctx_t  *ctx;
+
+    ctx = ngx_http_cargo_get_ctx(r);
+
+    if (ctx) {
+        return ctx;
+    }
+
+    /* a variable could not be evaluated: an error body needs none of them */
+
+    ctx = ngx_pcalloc(r->pool, sizeof(ngx_http_cargo_ctx_t));
+    if (ctx == NULL) {
+        return NULL;
+    }
+
+    ngx_http_set_ctx(r, ctx, ngx_http_cargo_module);
+
+    return ctx;
+}
+
+
+/* the version is there and its file is not: not the client's mistake */
+
+static void
+ngx_http_cargo_lost_blob(ngx_http_request_t *r, ngx_http_cargo_ctx_t *ctx)
+{
+    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                  "cargo: the file of crate %V %V cannot be sent; "
+                  "\"cargoctl check\" lists all that are missing",
+                  &ctx->crate, &ctx->version);
+
+    r->headers_out.status = NGX_HTTP_INTERNAL_SERVER_ERROR;
+    r->headers_out.status_line.len = 0;
+    r->err_status = NGX_HTTP_INTERNAL_SERVER_ERROR;
+
+    ngx_str_set(&ctx->detail,
+                "the registry has lost the file of this crate; tell its "
+                "administrator");
+}
+
+
+static ngx_int_t
+ngx_http_cargo_default_detail(ngx_http_request_t *r,
+    ngx_http_cargo_ctx_t *ctx)
+{
+    ngx_http_cargo_default_t   *d;
+    ngx_http_cargo_loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_cargo_module);
+
+    if (r->headers_out.status == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE) {
+        (void) ngx_http_cargo_refuse(r, 0, "max upload size is: %O",
+                                     lcf->max_crate_size);
+        return ctx->detail.len ? NGX_OK : NGX_ERROR;
+    }
+
+    for (d = ngx_http_cargo_defaults; d->status; d++) {
+        if (d->status == r->headers_out.status) {
+            break;
+        }
+    }
+
+    ctx->detail = d->detail;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_cargo_error_headers(ngx_http_request_t *r,
+    ngx_http_cargo_ctx_t *ctx)
+{
+    ngx_str_t  value;
+
+    if (r->headers_out.status == NGX_HTTP_UNAUTHORIZED
+        && r->headers_out.www_authenticate == NULL
+        && ngx_http_cargo_challenge(r, ctx) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (r->headers_out.status == NGX_HTTP_SERVICE_UNAVAILABLE) {
+        ngx_str_set(&value, NGX_HTTP_CARGO_RETRY_AFTER);
+
+        if (ngx_http_cargo_add_header(r, "Retry-After", &value) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    /* a cache in between must not remember a 404 until after the publish */
+
+    ngx_str_set(&value, "no-store");
+
+    return ngx_http_cargo_add_header(r, "Cache-Control", &value);
+}
+
+
+/*
+ * cargo takes the login URL from here when it has no token yet (RFC 3139); a
+ * quote in it would be fatal for the client.
+ */
+
+static ngx_int_t
+ngx_http_cargo_challenge(ngx_http_request_t *r, ngx_http_cargo_ctx_t *ctx)
+{
+    size_t     i;
+    u_char    *p;
+    ngx_str_t  value;
+
+    value.data = ngx_pnalloc(r->pool, sizeof("Cargo login_url=\"/me\"")
+                                      + ctx->base_url.len);
+    if (value.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_cpymem(value.data, "Cargo login_url=\"",
+                   sizeof("Cargo login_url=\"") - 1);
+
+    for (i = 0; i < ctx->base_url.len; i++) {
+        if (ctx->base_url.data[i] != '"' && ctx->base_url.data[i] != '\\') {
+            *p++ = ctx->base_url.data[i];
+        }
+    }
+
+    p = ngx_cpymem(p, "/me\"", sizeof("/me\"") - 1);
+    value.len = p - value.data;
+
+    return ngx_http_cargo_add_header(r, "WWW-Authenticate", &value);
+}
+
+
+static ngx_int_t
+ngx_http_cargo_error_body(ngx_http_request_t *r, ngx_http_cargo_ctx_t *ctx,
+    ngx_http_cargo_endpoint_e endpoint)
+{
+    size_t      len;
+    u_char     *p;
+    ngx_buf_t  *b;
+
+    len = ctx->detail.len + ngx_escape_json(NULL, ctx->detail.data,
+                                            ctx->detail.len)
+          + sizeof("{\"errors\":[{\"detail\":\"\"}]}\n");
+
+    b = ngx_create_temp_buf(r->pool, len);
+    ctx->error_body = ngx_alloc_chain_link(r->pool);
+
+    if (b == NULL || ctx->error_body == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = b->pos;
+
+    if (endpoint == NGX_HTTP_CARGO_API) {
+        p = ngx_cpymem(p, "{\"errors\":[{\"detail\":\"",
+                       sizeof("{\"errors\":[{\"detail\":\"") - 1);
+        p = (u_char *) ngx_escape_json(p, ctx->detail.data, ctx->detail.len);
+        p = ngx_cpymem(p, "\"}]}", sizeof("\"}]}") - 1);
+
+        ngx_str_set(&r->headers_out.content_type, "application/json");
+
+    } else {
+        p = ngx_cpymem(p, ctx->detail.data, ctx->detail.len);
+
+        ngx_str_set(&r->headers_out.content_type, "text/plain");
+    }
+
+    *p++ = '\n';
+
+    b->last = p;
+    b->last_buf = 1;
+    b->last_in_chain = 1;
+
+    ctx->error_body->buf = b;
+    ctx->error_body->next = NULL;
+
+    r->headers_out.content_type_len = r->headers_out.content_type.len;
+    r->headers_out.content_type_lowcase = NULL;
+
+    ngx_http_clear_content_length(r);
+    ngx_http_clear_accept_ranges(r);
+    ngx_http_clear_last_modified(r);
+    ngx_http_clear_etag(r);
+
+    r->headers_out.content_length_n = b->last - b->pos;
+
+    return NGX_OK;
+}

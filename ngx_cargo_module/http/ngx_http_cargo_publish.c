@@ -1,0 +1,397 @@
+
+#include "ngx_http_cargo.h"
+
+
+/*
+ * The way of a publish: token -> body into a file -> thread (split, check,
+ * store) -> cargo.publish() -> answer.  The token is looked at before a byte
+ * of the body is read, so that "Expect: 100-continue" saves a refused upload.
+ */
+
+
+static void ngx_http_cargo_publish_authenticated(ngx_http_request_t *r,
+    ngx_http_cargo_answer_t *answer);
+static ngx_int_t ngx_http_cargo_publish_read(ngx_http_request_t *r);
+static void ngx_http_cargo_publish_reading(ngx_http_request_t *r);
+static void ngx_http_cargo_publish_body(ngx_http_request_t *r);
+static ngx_int_t ngx_http_cargo_publish_upload(ngx_http_request_t *r,
+    ngx_http_cargo_ctx_t *ctx);
+static ngx_int_t ngx_http_cargo_publish_own_index(ngx_http_request_t *r,
+    ngx_http_cargo_ctx_t *ctx);
+static ngx_int_t ngx_http_cargo_publish_post(ngx_http_request_t *r,
+    ngx_http_cargo_ctx_t *ctx);
+static void ngx_http_cargo_publish_thread(void *data, ngx_log_t *log);
+static void ngx_http_cargo_publish_thread_done(ngx_event_t *ev);
+static void ngx_http_cargo_publish_checked(ngx_http_request_t *r);
+static ngx_int_t ngx_http_cargo_publish_insert(ngx_http_request_t *r,
+    ngx_http_cargo_ctx_t *ctx);
+static void ngx_http_cargo_publish_inserted(ngx_http_request_t *r,
+    ngx_http_cargo_answer_t *answer);
+
+
+ngx_int_t
+ngx_http_cargo_publish(ngx_http_request_t *r)
+{
+    ngx_int_t                rc;
+    ngx_str_t                action, *params[3];
+    ngx_http_cargo_ctx_t    *ctx;
+    ngx_http_cargo_token_t   token;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
+
+    rc = ngx_http_cargo_write_token(r, &token);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    ngx_str_set(&action, "publish");
+
+    params[0] = &ctx->registry;
+    params[1] = token.hash.len ? &token.hash : NULL;
+    params[2] = &action;
+
+    return ngx_http_cargo_query(r, NGX_HTTP_CARGO_AUTHENTICATE, params,
+                                ngx_http_cargo_publish_authenticated);
+}
+
+
+static void
+ngx_http_cargo_publish_authenticated(ngx_http_request_t *r,
+    ngx_http_cargo_answer_t *answer)
+{
+    ngx_int_t  rc;
+
+    if (answer->status != NGX_HTTP_OK) {
+        ngx_http_finalize_request(r, ngx_http_cargo_refuse_text(r,
+                                          answer->status, &answer->body));
+        return;
+    }
+
+    rc = ngx_http_cargo_publish_read(r);
+
+    /* reading takes a reference of its own */
+    ngx_http_finalize_request(r, rc);
+}
+
+
+static ngx_int_t
+ngx_http_cargo_publish_read(ngx_http_request_t *r)
+{
+    ngx_int_t              rc;
+    ngx_http_cargo_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
+
+    r->request_body_in_file_only = 1;
+    r->request_body_in_clean_file = 1;
+    r->request_body_file_log_level = 0;
+
+    rc = ngx_http_read_client_request_body(r, ngx_http_cargo_publish_body);
+
+    if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+        return rc;
+    }
+
+    if (rc == NGX_AGAIN) {
+        ctx->read_body = r->read_event_handler;
+        r->read_event_handler = ngx_http_cargo_publish_reading;
+    }
+
+    return NGX_DONE;
+}
+
+
+/* nginx would close the connection without a word when the body stalls */
+
+static void
+ngx_http_cargo_publish_reading(ngx_http_request_t *r)
+{
+    ngx_event_t           *rev;
+    ngx_http_cargo_ctx_t  *ctx;
+
+    rev = r->connection->read;
+
+    if (rev->timedout) {
+        rev->timedout = 0;
+        r->keepalive = 0;
+        r->lingering_close = 0;
+
+        ngx_http_finalize_request(r,
+            ngx_http_special_response_handler(r, NGX_HTTP_REQUEST_TIME_OUT));
+        return;
+    }
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
+
+    ctx->read_body(r);
+}
+
+
+static void
+ngx_http_cargo_publish_body(ngx_http_request_t *r)
+{
+    ngx_int_t              rc;
+    ngx_http_cargo_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
+
+    if (r->request_body->temp_file == NULL) {
+        ngx_http_finalize_request(r, ngx_http_cargo_refuse(r,
+                                          NGX_HTTP_BAD_REQUEST,
+                                          "invalid metadata length"));
+        return;
+    }
+
+    rc = ngx_http_cargo_publish_upload(r, ctx);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_cargo_publish_post(r, ctx);
+    }
+
+    if (rc != NGX_OK) {
+        ngx_http_finalize_request(r, rc);
+    }
+}
+
+
+static ngx_int_t
+ngx_http_cargo_publish_upload(ngx_http_request_t *r,
+    ngx_http_cargo_ctx_t *ctx)
+{
+    ngx_cargo_blob_upload_t    *upload;
+    ngx_http_cargo_loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_cargo_module);
+
+    upload = ngx_cargo_blob_upload_create();
+    if (upload == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx->upload = upload;
+
+    upload->body = r->request_body->temp_file->file.fd;
+    upload->crate_max = lcf->max_crate_size;
+    upload->limits.unpacked_max = lcf->max_unpacked_size;
+    upload->limits.entries_max = lcf->max_archive_entries;
+    upload->now = ngx_time();
+
+    upload->store = cargo_arena_copy(upload->arena, lcf->blobs.data,
+                                     lcf->blobs.len);
+    if (upload->store.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_cargo_publish_own_index(r, ctx);
+}
+
+
+static ngx_int_t
+ngx_http_cargo_publish_own_index(ngx_http_request_t *r,
+    ngx_http_cargo_ctx_t *ctx)
+{
+    ngx_str_t                   value;
+    ngx_uint_t                  i, n;
+    cargo_str_t                *urls;
+    cargo_arena_t              *arena;
+    ngx_http_complex_value_t   *aliases;
+    ngx_http_cargo_loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_cargo_module);
+
+    arena = ctx->upload->arena;
+    aliases = lcf->index_aliases ? lcf->index_aliases->elts : NULL;
+    n = lcf->index_aliases ? lcf->index_aliases->nelts : 0;
+
+    urls = cargo_arena_alloc(arena, (n + 1) * sizeof(cargo_str_t));
+    if (urls == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    urls[0] = cargo_arena_printf(arena, "sparse+%.*s/index/",
+                                 (int) ctx->base_url.len, ctx->base_url.data);
+    if (urls[0].data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    for (i = 0; i < n; i++) {
+        if (ngx_http_complex_value(r, &aliases[i], &value) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        urls[i + 1] = cargo_arena_copy(arena, value.data, value.len);
+        if (urls[i + 1].data == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+
+    ctx->upload->own.urls = urls;
+    ctx->upload->own.count = n + 1;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_cargo_publish_post(ngx_http_request_t *r, ngx_http_cargo_ctx_t *ctx)
+{
+    ngx_thread_task_t          *task;
+    ngx_http_cargo_loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_cargo_module);
+
+    task = ngx_thread_task_alloc(r->pool, sizeof(ngx_cargo_blob_upload_t *));
+    if (task == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    *(ngx_cargo_blob_upload_t **) task->ctx = ctx->upload;
+
+    task->handler = ngx_http_cargo_publish_thread;
+    task->event.handler = ngx_http_cargo_publish_thread_done;
+    task->event.data = r;
+
+    if (ngx_thread_task_post(lcf->thread_pool, task) != NGX_OK) {
+        return ngx_http_cargo_refuse(r, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                     "too many uploads are being checked; "
+                                     "try again in a moment");
+    }
+
+    /* the request stays until the thread is done, whatever the client does */
+
+    r->main->blocked++;
+    r->aio = 1;
+    r->write_event_handler = ngx_http_cargo_publish_checked;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_cargo_publish_thread(void *data, ngx_log_t *log)
+{
+    ngx_cargo_blob_upload_t  *upload = *(ngx_cargo_blob_upload_t **) data;
+
+    ngx_cargo_blob_upload_run(upload);
+}
+
+
+static void
+ngx_http_cargo_publish_thread_done(ngx_event_t *ev)
+{
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
+
+    r = ev->data;
+    c = r->connection;
+
+    ngx_http_set_log_request(c->log, r);
+
+    r->main->blocked--;
+    r->aio = 0;
+
+    /* if the client has gone, this is nginx's own end of the request */
+
+    r->write_event_handler(r);
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+static void
+ngx_http_cargo_publish_checked(ngx_http_request_t *r)
+{
+    ngx_int_t                 rc;
+    ngx_http_cargo_ctx_t     *ctx;
+    ngx_cargo_blob_upload_t  *upload;
+
+    if (r->aio) {
+        return;
+    }
+
+    r->write_event_handler = ngx_http_request_empty_handler;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
+    upload = ctx->upload;
+
+    if (upload->err) {
+        ngx_log_error(NGX_LOG_CRIT, r->connection->log, upload->err,
+                      "cargo: %s failed in the store \"%*s\"",
+                      upload->failed, upload->store.len,
+                      upload->store.data);
+    }
+
+    if (upload->rc != CARGO_OK) {
+        rc = ngx_http_cargo_refuse(r, upload->error.status, "%s",
+                                   upload->error.detail);
+
+    } else {
+        rc = ngx_http_cargo_publish_insert(r, ctx);
+    }
+
+    if (rc != NGX_OK) {
+        ngx_http_finalize_request(r, rc);
+    }
+}
+
+
+static ngx_int_t
+ngx_http_cargo_publish_insert(ngx_http_request_t *r,
+    ngx_http_cargo_ctx_t *ctx)
+{
+    u_char                    checksum[sizeof("\\x") + NGX_CARGO_BLOB_HEX];
+    u_char                    size[NGX_INT64_LEN];
+    ngx_int_t                 rc;
+    ngx_str_t                 release, head, tail, sum, bytes, time;
+    ngx_str_t                *params[8];
+    ngx_http_cargo_token_t    token;
+    ngx_cargo_blob_upload_t  *upload;
+
+    upload = ctx->upload;
+
+    rc = ngx_http_cargo_write_token(r, &token);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    release.data = upload->release.data;
+    release.len = upload->release.len;
+    head.data = upload->head.data;
+    head.len = upload->head.len;
+    tail.data = upload->tail.data;
+    tail.len = upload->tail.len;
+    time.data = upload->pubtime.data;
+    time.len = upload->pubtime.len;
+
+    sum.data = checksum;
+    sum.len = ngx_sprintf(checksum, "\\x%s", upload->checksum) - checksum;
+
+    bytes.data = size;
+    bytes.len = ngx_sprintf(size, "%uL", upload->size) - size;
+
+    params[0] = &ctx->registry;
+    params[1] = token.hash.len ? &token.hash : NULL;
+    params[2] = &release;
+    params[3] = &head;
+    params[4] = &tail;
+    params[5] = &sum;
+    params[6] = &bytes;
+    params[7] = &time;
+
+    return ngx_http_cargo_query(r, NGX_HTTP_CARGO_PUBLISH, params,
+                                ngx_http_cargo_publish_inserted);
+}
+
+
+static void
+ngx_http_cargo_publish_inserted(ngx_http_request_t *r,
+    ngx_http_cargo_answer_t *answer)
+{
+    if (answer->status != NGX_HTTP_OK) {
+        ngx_http_finalize_request(r, ngx_http_cargo_refuse_text(r,
+                                          answer->status, &answer->body));
+        return;
+    }
+
+    ngx_http_cargo_send(r, "application/json", &answer->body);
+}

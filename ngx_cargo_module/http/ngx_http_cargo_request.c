@@ -1,0 +1,485 @@
+
+#include "ngx_http_cargo.h"
+
+#include "cargo_token.h"
+
+
+static void ngx_http_cargo_cleanup(void *data);
+static ngx_int_t ngx_http_cargo_evaluate(ngx_http_request_t *r,
+    ngx_http_cargo_ctx_t *ctx);
+static void ngx_http_cargo_answered(ngx_cargo_pg_job_t *job);
+static void ngx_http_cargo_read_answer(ngx_http_request_t *r,
+    ngx_cargo_pg_job_t *job, ngx_http_cargo_answer_t *answer);
+static ngx_uint_t ngx_http_cargo_may_pass(const char *sqlstate);
+
+
+const ngx_cargo_pg_statement_t  ngx_http_cargo_statements[] = {
+
+    { "cargo_authenticate",
+      "select * from cargo.authenticate($1, $2, $3)", 3 },
+
+    { "cargo_publish",
+      "select * from cargo.publish($1, $2, $3, $4, $5, $6, $7, $8)", 8 },
+
+    { "cargo_yank",
+      "select * from cargo.yank($1, $2, $3, $4, $5)", 5 },
+
+    { "cargo_index_config",
+      "select * from cargo.index_config($1, $2)", 2 },
+
+    { "cargo_index_document",
+      "select * from cargo.index_document($1, $2, $3)", 3 },
+
+    { "cargo_download",
+      "select * from cargo.download($1, $2, $3, $4, $5)", 5 },
+
+    { "cargo_count_downloads",
+      "select * from cargo.count_downloads($1, $2)", 2 }
+};
+
+const ngx_uint_t  ngx_http_cargo_nstatements =
+    sizeof(ngx_http_cargo_statements) / sizeof(ngx_cargo_pg_statement_t);
+
+
+ngx_http_cargo_ctx_t *
+ngx_http_cargo_get_ctx(ngx_http_request_t *r)
+{
+    ngx_pool_cleanup_t    *cln;
+    ngx_http_cargo_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
+    if (ctx) {
+        return ctx;
+    }
+
+    ctx = ngx_pcalloc(r->pool, sizeof(ngx_http_cargo_ctx_t));
+    if (ctx == NULL) {
+        return NULL;
+    }
+
+    cln = ngx_pool_cleanup_add(r->pool, 0);
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    cln->handler = ngx_http_cargo_cleanup;
+    cln->data = ctx;
+
+    if (ngx_http_cargo_evaluate(r, ctx) != NGX_OK) {
+        return NULL;
+    }
+
+    ngx_http_set_ctx(r, ctx, ngx_http_cargo_module);
+
+    return ctx;
+}
+
+
+static void
+ngx_http_cargo_cleanup(void *data)
+{
+    ngx_http_cargo_ctx_t  *ctx = data;
+
+    if (ctx->job) {
+        ngx_cargo_pg_job_abandon(ctx->job);
+        ctx->job = NULL;
+    }
+
+    if (ctx->upload) {
+        ngx_cargo_blob_upload_destroy(ctx->upload);
+        ctx->upload = NULL;
+    }
+}
+
+
+static ngx_int_t
+ngx_http_cargo_evaluate(ngx_http_request_t *r, ngx_http_cargo_ctx_t *ctx)
+{
+    ngx_http_cargo_loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_cargo_module);
+
+    if (ngx_http_complex_value(r, lcf->registry, &ctx->registry) != NGX_OK
+        || ngx_http_complex_value(r, lcf->base_url, &ctx->base_url) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    while (ctx->base_url.len
+           && ctx->base_url.data[ctx->base_url.len - 1] == '/')
+    {
+        ctx->base_url.len--;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_cargo_query(ngx_http_request_t *r,
+    ngx_http_cargo_statement_e statement, ngx_str_t **params,
+    ngx_http_cargo_answer_pt answered)
+{
+    ngx_int_t              rc;
+    ngx_uint_t             i, writes;
+    ngx_cargo_pg_job_t    *job;
+    ngx_http_cargo_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
+
+    job = ngx_cargo_pg_job_create(&ngx_http_cargo_statements[statement],
+                                  ngx_http_cargo_answered, r);
+    if (job == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    for (i = 0; i < job->statement->params; i++) {
+        if (ngx_cargo_pg_job_param(job, i, params[i]) != NGX_OK) {
+            ngx_cargo_pg_job_destroy(job);
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+
+    writes = (statement == NGX_HTTP_CARGO_PUBLISH
+              || statement == NGX_HTTP_CARGO_YANK);
+
+    rc = ngx_cargo_pg_submit(writes ? ngx_cargo_pg_writes()
+                                    : ngx_cargo_pg_reads(), job);
+
+    if (rc != NGX_OK) {
+        return ngx_http_cargo_refuse(r, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                     rc == NGX_BUSY
+                                     ? "the registry is overloaded; try "
+                                       "again in a moment"
+                                     : "the registry cannot reach its "
+                                       "database; try again later, and tell "
+                                       "its administrator if it lasts");
+    }
+
+    ctx->job = job;
+    ctx->answered = answered;
+
+    /* a client that goes away ends the wait */
+    r->read_event_handler = ngx_http_test_reading;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_cargo_answered(ngx_cargo_pg_job_t *job)
+{
+    ngx_connection_t         *c;
+    ngx_http_request_t       *r;
+    ngx_http_cargo_ctx_t     *ctx;
+    ngx_http_cargo_answer_t   answer;
+
+    r = job->data;
+    c = r->connection;
+    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
+
+    ngx_http_set_log_request(c->log, r);
+
+    ctx->job = NULL;
+    r->read_event_handler = ngx_http_block_reading;
+
+    ngx_http_cargo_read_answer(r, job, &answer);
+
+    ctx->answered(r, &answer);
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+static void
+ngx_http_cargo_read_answer(ngx_http_request_t *r, ngx_cargo_pg_job_t *job,
+    ngx_http_cargo_answer_t *answer)
+{
+    ngx_str_t  status;
+    ngx_int_t  n;
+
+    answer->job = job;
+
+    status = ngx_cargo_pg_field(job, 0);
+    answer->body = ngx_cargo_pg_field(job, 1);
+
+    n = ngx_atoi(status.data, status.len);
+    if (n != NGX_ERROR) {
+        answer->status = n;
+        return;
+    }
+
+    if (job->outcome == NGX_CARGO_PG_FAILED
+        && !ngx_http_cargo_may_pass(ngx_cargo_pg_sqlstate(job)))
+    {
+        answer->status = NGX_HTTP_INTERNAL_SERVER_ERROR;
+        ngx_str_set(&answer->body,
+                    "the registry's database refused the request; nothing "
+                    "was changed; the error log of nginx says why");
+        return;
+    }
+
+    answer->status = NGX_HTTP_SERVICE_UNAVAILABLE;
+
+    if (job->maybe_done && !(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
+        ngx_str_set(&answer->body,
+                    "the registry lost its database before it heard whether "
+                    "this was done; look whether it was, or just try again");
+        return;
+    }
+
+    ngx_str_set(&answer->body,
+                "the registry's database does not answer; nothing was "
+                "changed; try again later, and tell the registry's "
+                "administrator if it lasts");
+}
+
+
+/* classes of SQLSTATE: rollback, resources, intervention; lock timeout */
+
+static ngx_uint_t
+ngx_http_cargo_may_pass(const char *sqlstate)
+{
+    return ngx_strncmp(sqlstate, "40", 2) == 0
+           || ngx_strncmp(sqlstate, "53", 2) == 0
+           || ngx_strncmp(sqlstate, "57", 2) == 0
+           || ngx_strcmp(sqlstate, "55P03") == 0;
+}
+
+
+ngx_int_t
+ngx_http_cargo_answer_field(ngx_http_request_t *r,
+    ngx_http_cargo_answer_t *answer, ngx_uint_t column, ngx_str_t *value)
+{
+    ngx_str_t  field;
+
+    field = ngx_cargo_pg_field(answer->job, column);
+
+    value->len = field.len;
+    value->data = ngx_pstrdup(r->pool, &field);
+
+    return value->data ? NGX_OK : NGX_ERROR;
+}
+
+
+/*
+ * A value that is no token at all is hashed like any other: the database
+ * will not know it, and a public registry does not care.
+ */
+
+ngx_int_t
+ngx_http_cargo_token(ngx_http_request_t *r, ngx_http_cargo_token_t *token)
+{
+    u_char                 hash[CARGO_TOKEN_HASH];
+    cargo_rc_t             rc;
+    cargo_str_t            header, text;
+    cargo_error_t          error;
+    cargo_arena_t         *arena;
+    ngx_http_cargo_ctx_t  *ctx;
+
+    ngx_memzero(token, sizeof(ngx_http_cargo_token_t));
+
+    if (r->headers_in.authorization == NULL) {
+        return NGX_OK;
+    }
+
+    header.len = r->headers_in.authorization->value.len;
+    header.data = r->headers_in.authorization->value.data;
+
+    arena = cargo_arena_create(NULL);
+    if (arena == NULL) {
+        return NGX_ERROR;
+    }
+
+    token->state = NGX_HTTP_CARGO_TOKEN_GIVEN;
+
+    rc = cargo_token_of_authorization(arena, header, &text, &error);
+
+    if (rc == CARGO_REFUSED) {
+        token->state = NGX_HTTP_CARGO_TOKEN_MALFORMED;
+        token->refused = ngx_http_cargo_refuse(r, error.status, "%s",
+                                               error.detail);
+        text = header;
+
+    } else if (rc == CARGO_OK && !cargo_token_wellformed(text)) {
+        token->state = NGX_HTTP_CARGO_TOKEN_MALFORMED;
+        ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
+        token->refused = ngx_http_cargo_refuse(r, NGX_HTTP_FORBIDDEN,
+                             "authentication failed: this is not a token of "
+                             "this registry; see %V/me, then run "
+                             "`cargo login`", &ctx->base_url);
+    }
+
+    if (rc == CARGO_NO_MEMORY || cargo_token_hash(text, hash) == -1) {
+        cargo_arena_destroy(arena);
+        return NGX_ERROR;
+    }
+
+    cargo_arena_destroy(arena);
+
+    token->hash.data = token->text;
+    token->hash.len = ngx_hex_dump(ngx_cpymem(token->text, "\\x", 2), hash,
+                                   CARGO_TOKEN_HASH)
+                      - token->text;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_cargo_add_header(ngx_http_request_t *r, const char *name,
+    ngx_str_t *value)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    h->hash = 1;
+#if (nginx_version >= 1023000)
+    h->next = NULL;
+#endif
+    h->key.data = (u_char *) name;
+    h->key.len = ngx_strlen(name);
+    h->value = *value;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_cargo_set_etag(ngx_http_request_t *r, ngx_str_t *tag)
+{
+    u_char     *p;
+    ngx_str_t   value;
+
+    value.len = tag->len + 2;
+    value.data = ngx_pnalloc(r->pool, value.len);
+    if (value.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = value.data;
+    *p++ = '"';
+    p = ngx_cpymem(p, tag->data, tag->len);
+    *p = '"';
+
+    if (ngx_http_cargo_add_header(r, "ETag", &value) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    /* the last one pushed is the last of its part of the list */
+
+    r->headers_out.etag = (ngx_table_elt_t *) r->headers_out.headers.last->elts
+                          + r->headers_out.headers.last->nelts - 1;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_cargo_send(ngx_http_request_t *r, const char *content_type,
+    ngx_str_t *body)
+{
+    ngx_int_t    rc;
+    ngx_buf_t   *b;
+    ngx_chain_t  out;
+
+    b = ngx_create_temp_buf(r->pool, body->len ? body->len : 1);
+    if (b == NULL) {
+        ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
+        return;
+    }
+
+    b->last = ngx_cpymem(b->last, body->data, body->len);
+    b->last_buf = (r == r->main) ? 1 : 0;
+    b->last_in_chain = 1;
+    b->sync = (body->len == 0);
+
+    out.buf = b;
+    out.next = NULL;
+
+    r->headers_out.status = NGX_HTTP_OK;
+    r->headers_out.content_length_n = body->len;
+    r->headers_out.content_type.data = (u_char *) content_type;
+    r->headers_out.content_type.len = ngx_strlen(content_type);
+    r->headers_out.content_type_len = r->headers_out.content_type.len;
+    r->headers_out.content_type_lowcase = NULL;
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        ngx_http_finalize_request(r, rc);
+        return;
+    }
+
+    ngx_http_finalize_request(r, ngx_http_output_filter(r, &out));
+}
+
+
+/*
+ * Locations may be prefixes or regular expressions, so the part that is ours
+ * is found by its name.  With the API the first match counts, since a crate
+ * may be called "api"; a crate's index path holds no "/index/", but what
+ * stands before may.
+ */
+
+ngx_str_t
+ngx_http_cargo_uri_after(ngx_http_request_t *r, const char *name,
+    ngx_uint_t last)
+{
+    u_char     *p, *end;
+    size_t      len;
+    ngx_str_t   rest;
+
+    ngx_str_null(&rest);
+
+    len = ngx_strlen(name);
+    end = r->uri.data + r->uri.len;
+
+    for (p = r->uri.data; (size_t) (end - p) >= len; p++) {
+
+        if (ngx_strncmp(p, name, len) == 0) {
+            rest.data = p + len;
+            rest.len = end - rest.data;
+
+            if (!last) {
+                break;
+            }
+        }
+    }
+
+    return rest;
+}
+
+
+ngx_uint_t
+ngx_http_cargo_split(ngx_str_t path, ngx_str_t *segments, ngx_uint_t max)
+{
+    u_char      *p, *last, *slash;
+    ngx_uint_t   n;
+
+    n = 0;
+    p = path.data;
+    last = path.data + path.len;
+
+    for ( ;; ) {
+        if (n == max) {
+            return max + 1;
+        }
+
+        slash = ngx_strlchr(p, last, '/');
+
+        segments[n].data = p;
+        segments[n].len = (slash ? slash : last) - p;
+        n++;
+
+        if (slash == NULL) {
+            return n;
+        }
+
+        p = slash + 1;
+    }
+}

@@ -1,0 +1,157 @@
+
+/*
+ * PostgreSQL for a worker: jobs go in, results come back to a handler, and
+ * the worker never waits.
+ *
+ * A job is one call of one SQL function.  It is queued in a pool of
+ * connections, sent in libpq's pipeline mode with a Sync of its own, and its
+ * handler is called exactly once, from the event loop, unless the owner has
+ * abandoned it before.  No transaction ever spans two jobs.
+ *
+ * Memory: a job lives in a pool of its own from ngx_cargo_pg_job_create()
+ * until its handler has returned; the result belongs to the job and goes with
+ * it.  Parameters are copied.
+ *
+ * Always true: at most one connection of a pool is being opened at a time;
+ * jobs wait in order; a read whose connection broke is sent once more, a
+ * write never, since nobody knows whether it was committed; the time a job
+ * may take counts from its submission.  A database that is down is a state,
+ * not an error of the configuration or of the worker's start.
+ */
+
+
+#ifndef NGX_CARGO_PG_H
+#define NGX_CARGO_PG_H
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include <libpq-fe.h>
+
+
+#define NGX_CARGO_PG_PARAMS      8
+
+/* the bitmap of prepared statements is a uint32_t */
+#define NGX_CARGO_PG_STATEMENTS  32
+
+
+typedef enum {
+    NGX_CARGO_PG_DONE = 0,          /* result has the rows */
+    NGX_CARGO_PG_FAILED,            /* the server answered with an error */
+    NGX_CARGO_PG_TIMED_OUT,
+    NGX_CARGO_PG_UNAVAILABLE        /* no connection, or it broke */
+} ngx_cargo_pg_outcome_e;
+
+
+typedef struct {
+    const char                     *name;
+    const char                     *text;
+    ngx_uint_t                      params;
+} ngx_cargo_pg_statement_t;
+
+
+typedef struct {
+    /* arrays for PQconnectStartParams(), ended by NULL */
+    const char                    **keywords;
+    const char                    **values;
+
+    const ngx_cargo_pg_statement_t *statements;
+    ngx_uint_t                      nstatements;
+
+    ngx_uint_t                      read_connections;
+    ngx_uint_t                      write_connections;
+    ngx_uint_t                      queue;          /* jobs a pool holds */
+    ngx_msec_t                      timeout;        /* of a job */
+    ngx_msec_t                      connect_timeout;
+    ngx_flag_t                      prepare;
+} ngx_cargo_pg_conf_t;
+
+
+typedef struct ngx_cargo_pg_pool_s        ngx_cargo_pg_pool_t;
+typedef struct ngx_cargo_pg_connection_s  ngx_cargo_pg_connection_t;
+typedef struct ngx_cargo_pg_job_s         ngx_cargo_pg_job_t;
+
+typedef void (*ngx_cargo_pg_handler_pt)(ngx_cargo_pg_job_t *job);
+
+
+struct ngx_cargo_pg_job_s {
+    ngx_queue_t                     queue;
+
+    const ngx_cargo_pg_statement_t *statement;
+    const char                     *values[NGX_CARGO_PG_PARAMS];
+
+    ngx_cargo_pg_handler_pt         handler;
+    void                           *data;
+
+    /* for the handler */
+    ngx_cargo_pg_outcome_e          outcome;
+    PGresult                       *result;
+    ngx_uint_t                      maybe_done; /* sent, answer unknown */
+
+    /* of pg/ alone */
+    ngx_pool_t                     *pool;
+    ngx_cargo_pg_pool_t            *connections;
+    ngx_cargo_pg_connection_t      *connection; /* NULL while it waits */
+    ngx_event_t                     timer;
+    unsigned                        retried:1;
+    unsigned                        preparing:1;
+};
+
+
+/*
+ * Parses a conninfo string into the arrays; names of hosts are resolved now,
+ * since libpq would do it in the event loop, blocking.  Returns NGX_CONF_OK
+ * or a text for the configuration error.
+ */
+char *ngx_cargo_pg_parse_conninfo(ngx_conf_t *cf, ngx_cargo_pg_conf_t *pcf,
+    ngx_str_t *conninfo);
+
+/* in a worker: connections are opened when the first job comes */
+ngx_int_t ngx_cargo_pg_init_worker(ngx_cycle_t *cycle,
+    ngx_cargo_pg_conf_t *pcf);
+void ngx_cargo_pg_exit_worker(void);
+
+/*
+ * Called once, when the worker begins to exit and a connection is at rest:
+ * the last moment to submit what must not be lost.
+ */
+void ngx_cargo_pg_on_exit(void (*handler)(void));
+
+/* the worker's two pools; reads are pipelined, writes are not */
+ngx_cargo_pg_pool_t *ngx_cargo_pg_reads(void);
+ngx_cargo_pg_pool_t *ngx_cargo_pg_writes(void);
+
+
+/* NULL when there is no memory */
+ngx_cargo_pg_job_t *ngx_cargo_pg_job_create(
+    const ngx_cargo_pg_statement_t *statement,
+    ngx_cargo_pg_handler_pt handler, void *data);
+
+/* parameter i as text; the value must hold no NUL.  NULL is SQL's null */
+ngx_int_t ngx_cargo_pg_job_param(ngx_cargo_pg_job_t *job, ngx_uint_t i,
+    ngx_str_t *value);
+
+/*
+ * NGX_OK: the handler will be called, not from within.  NGX_BUSY: the queue
+ * is full; NGX_DECLINED: the database has been away for longer than a job may
+ * take.  After these two the job is gone and no handler is called.
+ */
+ngx_int_t ngx_cargo_pg_submit(ngx_cargo_pg_pool_t *pool,
+    ngx_cargo_pg_job_t *job);
+
+/* for a job that is not to be submitted after all */
+void ngx_cargo_pg_job_destroy(ngx_cargo_pg_job_t *job);
+
+/* the owner goes away: no handler call; a job not yet sent is dropped */
+void ngx_cargo_pg_job_abandon(ngx_cargo_pg_job_t *job);
+
+/* a field of the first row; a zero ngx_str_t when it is null or not there */
+ngx_str_t ngx_cargo_pg_field(ngx_cargo_pg_job_t *job, ngx_uint_t column);
+
+/* SQLSTATE of a failed job, "" when there is none */
+const char *ngx_cargo_pg_sqlstate(ngx_cargo_pg_job_t *job);
+
+
+#endif /* NGX_CARGO_PG_H */

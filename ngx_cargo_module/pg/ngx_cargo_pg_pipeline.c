@@ -1,0 +1,230 @@
+
+#include "ngx_cargo_pg_private.h"
+
+#include <openssl/ssl.h>
+
+
+static void ngx_cargo_pg_collect(ngx_cargo_pg_connection_t *conn,
+    ngx_queue_t *done);
+static void ngx_cargo_pg_result(ngx_cargo_pg_connection_t *conn,
+    PGresult *result);
+static void ngx_cargo_pg_synced(ngx_cargo_pg_connection_t *conn,
+    ngx_queue_t *done);
+static ngx_uint_t ngx_cargo_pg_not_executed(ngx_cargo_pg_job_t *job);
+static ngx_uint_t ngx_cargo_pg_tls_pending(ngx_cargo_pg_connection_t *conn);
+
+
+ngx_int_t
+ngx_cargo_pg_send(ngx_cargo_pg_connection_t *conn, ngx_cargo_pg_job_t *job)
+{
+    int                              rc, n;
+    uint32_t                         bit;
+    const ngx_cargo_pg_statement_t  *st;
+
+    st = job->statement;
+    n = (int) st->params;
+    bit = (uint32_t) 1 << (st - conn->pool->conf->statements);
+
+    /* from here on the connection answers for the job */
+
+    job->connection = conn;
+    ngx_queue_insert_tail(&conn->sent, &job->queue);
+    conn->nsent++;
+    conn->c->idle = 0;
+
+    if (conn->pool->conf->prepare) {
+
+        if (!(conn->prepared & bit)) {
+            if (PQsendPrepare(conn->pg, st->name, st->text, 0, NULL) != 1) {
+                return NGX_ERROR;
+            }
+
+            conn->prepared |= bit;
+            job->preparing = 1;
+        }
+
+        rc = PQsendQueryPrepared(conn->pg, st->name, n, job->values, NULL,
+                                 NULL, 0);
+
+    } else {
+        rc = PQsendQueryParams(conn->pg, st->text, n, NULL, job->values, NULL,
+                               NULL, 0);
+    }
+
+    if (rc != 1 || PQpipelineSync(conn->pg) != 1) {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_cargo_pg_receive(ngx_cargo_pg_connection_t *conn, ngx_queue_t *done)
+{
+    do {
+        if (PQconsumeInput(conn->pg) != 1) {
+            /* what arrived before the end still counts */
+            ngx_cargo_pg_collect(conn, done);
+            return NGX_ERROR;
+        }
+
+        ngx_cargo_pg_collect(conn, done);
+
+    } while (ngx_cargo_pg_tls_pending(conn));
+
+    return PQstatus(conn->pg) == CONNECTION_OK ? NGX_OK : NGX_ERROR;
+}
+
+
+/*
+ * Between two commands PQgetResult() returns one NULL; two in a row mean that
+ * there is nothing more to be had now.
+ */
+
+static void
+ngx_cargo_pg_collect(ngx_cargo_pg_connection_t *conn, ngx_queue_t *done)
+{
+    PGresult    *result;
+    ngx_uint_t   nulls;
+
+    nulls = 0;
+
+    while (nulls < 2 && conn->nsent && !PQisBusy(conn->pg)) {
+
+        result = PQgetResult(conn->pg);
+
+        if (result == NULL) {
+            nulls++;
+            continue;
+        }
+
+        nulls = 0;
+
+        if (PQresultStatus(result) == PGRES_PIPELINE_SYNC) {
+            PQclear(result);
+            ngx_cargo_pg_synced(conn, done);
+            continue;
+        }
+
+        ngx_cargo_pg_result(conn, result);
+    }
+}
+
+
+static void
+ngx_cargo_pg_result(ngx_cargo_pg_connection_t *conn, PGresult *result)
+{
+    ngx_cargo_pg_job_t  *job;
+
+    job = ngx_queue_data(ngx_queue_head(&conn->sent), ngx_cargo_pg_job_t,
+                         queue);
+
+    switch (PQresultStatus(result)) {
+
+    case PGRES_TUPLES_OK:
+    case PGRES_FATAL_ERROR:
+
+        if (job->result == NULL) {
+            job->result = result;
+            return;
+        }
+
+        break;
+
+    default:
+        /* the statement was prepared, or skipped after an error */
+        break;
+    }
+
+    PQclear(result);
+}
+
+
+static void
+ngx_cargo_pg_synced(ngx_cargo_pg_connection_t *conn, ngx_queue_t *done)
+{
+    uint32_t             bit;
+    const char          *message;
+    ngx_queue_t         *q;
+    ngx_cargo_pg_job_t  *job;
+
+    q = ngx_queue_head(&conn->sent);
+    ngx_queue_remove(q);
+    conn->nsent--;
+
+    job = ngx_queue_data(q, ngx_cargo_pg_job_t, queue);
+
+    if (PQresultStatus(job->result) == PGRES_TUPLES_OK) {
+        if (job->outcome != NGX_CARGO_PG_TIMED_OUT) {
+            job->outcome = NGX_CARGO_PG_DONE;
+        }
+
+        ngx_queue_insert_tail(done, q);
+        return;
+    }
+
+    job->outcome = NGX_CARGO_PG_FAILED;
+
+    if (ngx_cargo_pg_not_executed(job)) {
+        bit = (uint32_t) 1 << (job->statement - conn->pool->conf->statements);
+        conn->prepared &= ~bit;
+
+        if (!job->retried && job->handler) {
+            ngx_cargo_pg_put_back(conn->pool, job);
+            return;
+        }
+    }
+
+    message = PQresultErrorField(job->result, PG_DIAG_MESSAGE_PRIMARY);
+
+    ngx_log_error(NGX_LOG_ERR, conn->pool->log, 0,
+                  "cargo pg: %s failed: %s %s", job->statement->name,
+                  ngx_cargo_pg_sqlstate(job),
+                  message ? message : "no message");
+
+    ngx_queue_insert_tail(done, q);
+}
+
+
+/* errors after which nothing has happened, and which a second try may avoid */
+
+static ngx_uint_t
+ngx_cargo_pg_not_executed(ngx_cargo_pg_job_t *job)
+{
+    ngx_uint_t          i;
+    const char         *state;
+    static const char  *states[] = {
+        "26000",    /* a pooler or DISCARD took the prepared statement away */
+        "0A000",    /* a migration changed what the cached plan returns */
+        "40001",    /* serialization failure */
+        "40P01"     /* deadlock */
+    };
+
+    state = ngx_cargo_pg_sqlstate(job);
+
+    for (i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
+        if (ngx_strcmp(state, states[i]) == 0) {
+            return 1;
+        }
+    }
+
+    return job->preparing;
+}
+
+
+/* what OpenSSL has decrypted already does not wake the event loop */
+
+static ngx_uint_t
+ngx_cargo_pg_tls_pending(ngx_cargo_pg_connection_t *conn)
+{
+    SSL  *ssl;
+
+    if (conn->nsent == 0 || !PQsslInUse(conn->pg)) {
+        return 0;
+    }
+
+    ssl = PQsslStruct(conn->pg, "OpenSSL");
+
+    return ssl && SSL_has_pending(ssl);
+}

@@ -1,0 +1,419 @@
+
+#include "ngx_cargo_pg_private.h"
+
+
+/*
+ * A read waits for a read at most; a write may hold locks, and what stands
+ * behind it in a pipeline would wait for them too.
+ */
+#define NGX_CARGO_PG_READ_DEPTH    32
+#define NGX_CARGO_PG_WRITE_DEPTH   1
+
+/* one attempt a second and worker is little enough, and ends an outage soon */
+#define NGX_CARGO_PG_BACKOFF_MIN   100
+#define NGX_CARGO_PG_BACKOFF_MAX   1000
+
+
+static ngx_int_t ngx_cargo_pg_pool_init(ngx_cargo_pg_pool_t *pool,
+    ngx_cycle_t *cycle, ngx_cargo_pg_conf_t *conf, ngx_uint_t n);
+static ngx_cargo_pg_connection_t *ngx_cargo_pg_least_busy(
+    ngx_cargo_pg_pool_t *pool);
+static void ngx_cargo_pg_open_another(ngx_cargo_pg_pool_t *pool);
+static void ngx_cargo_pg_dispatch_handler(ngx_event_t *ev);
+static void ngx_cargo_pg_fail_waiting(ngx_cargo_pg_pool_t *pool);
+
+
+static ngx_cargo_pg_pool_t  ngx_cargo_pg_read_pool;
+static ngx_cargo_pg_pool_t  ngx_cargo_pg_write_pool;
+
+static void  (*ngx_cargo_pg_exit_handler)(void);
+
+
+ngx_int_t
+ngx_cargo_pg_init_worker(ngx_cycle_t *cycle, ngx_cargo_pg_conf_t *pcf)
+{
+    ngx_cargo_pg_pool_t  *pool;
+
+    pool = &ngx_cargo_pg_read_pool;
+    pool->name = "reads";
+    pool->depth = NGX_CARGO_PG_READ_DEPTH;
+    pool->resend = 1;
+
+    if (ngx_cargo_pg_pool_init(pool, cycle, pcf, pcf->read_connections)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    pool = &ngx_cargo_pg_write_pool;
+    pool->name = "writes";
+    pool->depth = NGX_CARGO_PG_WRITE_DEPTH;
+
+    return ngx_cargo_pg_pool_init(pool, cycle, pcf, pcf->write_connections);
+}
+
+
+static ngx_int_t
+ngx_cargo_pg_pool_init(ngx_cargo_pg_pool_t *pool, ngx_cycle_t *cycle,
+    ngx_cargo_pg_conf_t *conf, ngx_uint_t n)
+{
+    ngx_uint_t                  i;
+    ngx_cargo_pg_connection_t  *conn;
+
+    pool->conf = conf;
+    pool->log = cycle->log;
+
+    ngx_queue_init(&pool->waiting);
+
+    pool->dispatch.handler = ngx_cargo_pg_dispatch_handler;
+    pool->dispatch.data = pool;
+    pool->dispatch.log = cycle->log;
+
+    pool->backoff.handler = ngx_cargo_pg_dispatch_handler;
+    pool->backoff.data = pool;
+    pool->backoff.log = cycle->log;
+    pool->backoff.cancelable = 1;
+
+    pool->connections = ngx_pcalloc(cycle->pool,
+                                    n * sizeof(ngx_cargo_pg_connection_t));
+    if (pool->connections == NULL) {
+        return NGX_ERROR;
+    }
+
+    pool->nconnections = n;
+
+    for (i = 0; i < n; i++) {
+        conn = &pool->connections[i];
+
+        conn->pool = pool;
+        conn->timer.data = conn;
+        conn->timer.log = cycle->log;
+        conn->timer.cancelable = 1;
+
+        ngx_queue_init(&conn->sent);
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_cargo_pg_exit_worker(void)
+{
+    ngx_uint_t            i, j;
+    ngx_cargo_pg_pool_t  *pools[2];
+
+    pools[0] = &ngx_cargo_pg_read_pool;
+    pools[1] = &ngx_cargo_pg_write_pool;
+
+    for (i = 0; i < 2; i++) {
+        for (j = 0; j < pools[i]->nconnections; j++) {
+            ngx_cargo_pg_close(&pools[i]->connections[j]);
+        }
+    }
+}
+
+
+void
+ngx_cargo_pg_on_exit(void (*handler)(void))
+{
+    ngx_cargo_pg_exit_handler = handler;
+}
+
+
+void
+ngx_cargo_pg_exiting(ngx_cargo_pg_connection_t *conn)
+{
+    void  (*handler)(void);
+
+    handler = ngx_cargo_pg_exit_handler;
+    ngx_cargo_pg_exit_handler = NULL;
+
+    if (handler) {
+        handler();
+    }
+
+    if (ngx_queue_empty(&conn->pool->waiting)) {
+        ngx_cargo_pg_close(conn);
+    }
+}
+
+
+ngx_cargo_pg_pool_t *
+ngx_cargo_pg_reads(void)
+{
+    return &ngx_cargo_pg_read_pool;
+}
+
+
+ngx_cargo_pg_pool_t *
+ngx_cargo_pg_writes(void)
+{
+    return &ngx_cargo_pg_write_pool;
+}
+
+
+/*
+ * Short outages are waited out: the restart of a database then costs its
+ * users a moment, not an error.  When it has been away for longer than a job
+ * may take, waiting has no point.
+ */
+
+ngx_int_t
+ngx_cargo_pg_submit(ngx_cargo_pg_pool_t *pool, ngx_cargo_pg_job_t *job)
+{
+    if (pool->down
+        && ngx_current_msec - pool->down_since > pool->conf->timeout)
+    {
+        ngx_cargo_pg_job_destroy(job);
+        return NGX_DECLINED;
+    }
+
+    if (pool->nwaiting >= pool->conf->queue) {
+        ngx_log_error(NGX_LOG_ERR, job->timer.log, 0,
+                      "cargo pg: %ui %s wait already, %s is refused; "
+                      "see cargo_postgres_queue and "
+                      "cargo_postgres_connections",
+                      pool->nwaiting, pool->name, job->statement->name);
+        ngx_cargo_pg_job_destroy(job);
+        return NGX_BUSY;
+    }
+
+    job->connections = pool;
+    ngx_queue_insert_tail(&pool->waiting, &job->queue);
+    pool->nwaiting++;
+
+    ngx_add_timer(&job->timer, pool->conf->timeout);
+
+    /* once for all jobs that this turn of the event loop brings */
+    ngx_post_event(&pool->dispatch, &ngx_posted_events);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_cargo_pg_dispatch_handler(ngx_event_t *ev)
+{
+    ngx_cargo_pg_dispatch(ev->data);
+}
+
+
+void
+ngx_cargo_pg_dispatch(ngx_cargo_pg_pool_t *pool)
+{
+    ngx_uint_t                  i;
+    ngx_cargo_pg_job_t         *job;
+    ngx_cargo_pg_connection_t  *conn;
+
+    while (!ngx_queue_empty(&pool->waiting)) {
+
+        conn = ngx_cargo_pg_least_busy(pool);
+        if (conn == NULL) {
+            ngx_cargo_pg_open_another(pool);
+            break;
+        }
+
+        job = ngx_queue_data(ngx_queue_head(&pool->waiting),
+                             ngx_cargo_pg_job_t, queue);
+
+        ngx_queue_remove(&job->queue);
+        pool->nwaiting--;
+
+        if (ngx_cargo_pg_send(conn, job) != NGX_OK) {
+            ngx_cargo_pg_broken(conn, "sending");
+        }
+    }
+
+    for (i = 0; i < pool->nconnections; i++) {
+        conn = &pool->connections[i];
+
+        if (conn->nsent && ngx_cargo_pg_flush(conn) != NGX_OK) {
+            ngx_cargo_pg_broken(conn, "sending");
+        }
+    }
+}
+
+
+static ngx_cargo_pg_connection_t *
+ngx_cargo_pg_least_busy(ngx_cargo_pg_pool_t *pool)
+{
+    ngx_uint_t                  i;
+    ngx_cargo_pg_connection_t  *conn, *best;
+
+    best = NULL;
+
+    for (i = 0; i < pool->nconnections; i++) {
+        conn = &pool->connections[i];
+
+        if (conn->state == NGX_CARGO_PG_READY
+            && conn->nsent < pool->depth
+            && (best == NULL || conn->nsent < best->nsent))
+        {
+            best = conn;
+        }
+    }
+
+    return best;
+}
+
+
+static void
+ngx_cargo_pg_open_another(ngx_cargo_pg_pool_t *pool)
+{
+    ngx_uint_t                  i;
+    ngx_cargo_pg_connection_t  *conn, *down;
+
+    if (pool->backoff.timer_set) {
+        return;
+    }
+
+    down = NULL;
+
+    for (i = 0; i < pool->nconnections; i++) {
+        conn = &pool->connections[i];
+
+        if (conn->state == NGX_CARGO_PG_CONNECTING) {
+            return;
+        }
+
+        if (conn->state == NGX_CARGO_PG_DOWN) {
+            down = conn;
+        }
+    }
+
+    if (down) {
+        ngx_cargo_pg_connect(down);
+    }
+}
+
+
+void
+ngx_cargo_pg_complete(ngx_queue_t *done)
+{
+    ngx_queue_t         *q;
+    ngx_cargo_pg_job_t  *job;
+
+    while (!ngx_queue_empty(done)) {
+        q = ngx_queue_head(done);
+        ngx_queue_remove(q);
+
+        job = ngx_queue_data(q, ngx_cargo_pg_job_t, queue);
+
+        if (job->timer.timer_set) {
+            ngx_del_timer(&job->timer);
+        }
+
+        if (job->handler) {
+            job->handler(job);
+        }
+
+        ngx_cargo_pg_job_destroy(job);
+    }
+}
+
+
+void
+ngx_cargo_pg_put_back(ngx_cargo_pg_pool_t *pool, ngx_cargo_pg_job_t *job)
+{
+    PQclear(job->result);
+
+    job->result = NULL;
+    job->outcome = NGX_CARGO_PG_DONE;
+    job->connection = NULL;
+    job->preparing = 0;
+    job->retried = 1;
+
+    ngx_queue_insert_head(&pool->waiting, &job->queue);
+    pool->nwaiting++;
+
+    ngx_post_event(&pool->dispatch, &ngx_posted_events);
+}
+
+
+void
+ngx_cargo_pg_connected(ngx_cargo_pg_pool_t *pool)
+{
+    if (pool->down) {
+        pool->down = 0;
+
+        ngx_log_error(NGX_LOG_NOTICE, pool->log, 0,
+                      "cargo pg: connected to the database again (%s)",
+                      pool->name);
+    }
+
+    ngx_post_event(&pool->dispatch, &ngx_posted_events);
+}
+
+
+/* not on connecting: a server that accepts and dies must not be hammered */
+
+void
+ngx_cargo_pg_answered(ngx_cargo_pg_pool_t *pool)
+{
+    pool->delay = 0;
+}
+
+
+void
+ngx_cargo_pg_connect_failed(ngx_cargo_pg_pool_t *pool, const char *why)
+{
+    if (!pool->down) {
+        pool->down = 1;
+        pool->down_since = ngx_current_msec;
+
+        ngx_log_error(NGX_LOG_ERR, pool->log, 0,
+                      "cargo pg: cannot connect to the database (%s): %s; "
+                      "trying again until it is there",
+                      pool->name, why);
+    }
+
+    ngx_cargo_pg_retry_later(pool);
+
+    if (ngx_current_msec - pool->down_since > pool->conf->timeout) {
+        ngx_cargo_pg_fail_waiting(pool);
+    }
+}
+
+
+void
+ngx_cargo_pg_retry_later(ngx_cargo_pg_pool_t *pool)
+{
+    ngx_msec_t  quarter;
+
+    if (pool->backoff.timer_set) {
+        return;
+    }
+
+    pool->delay = pool->delay ? ngx_min(pool->delay * 2,
+                                        NGX_CARGO_PG_BACKOFF_MAX)
+                              : NGX_CARGO_PG_BACKOFF_MIN;
+
+    quarter = pool->delay / 4;
+
+    ngx_add_timer(&pool->backoff,
+                  pool->delay - quarter + ngx_random() % (2 * quarter));
+}
+
+
+static void
+ngx_cargo_pg_fail_waiting(ngx_cargo_pg_pool_t *pool)
+{
+    ngx_queue_t         *q, done;
+    ngx_cargo_pg_job_t  *job;
+
+    ngx_queue_init(&done);
+
+    while (!ngx_queue_empty(&pool->waiting)) {
+        q = ngx_queue_head(&pool->waiting);
+        ngx_queue_remove(q);
+        pool->nwaiting--;
+
+        job = ngx_queue_data(q, ngx_cargo_pg_job_t, queue);
+        job->outcome = NGX_CARGO_PG_UNAVAILABLE;
+
+        ngx_queue_insert_tail(&done, q);
+    }
+
+    ngx_cargo_pg_complete(&done);
+}

@@ -1,0 +1,15 @@
+-- Runs after all others, in their transaction: what nginx may do is decided
+-- here and nowhere else.
+
+revoke all on schema cargo, cargo_admin, cargo_store from public, cargo_web;
+
+revoke all on all tables in schema cargo, cargo_admin, cargo_store
+    from public, cargo_web;
+revoke all on all sequences in schema cargo, cargo_admin, cargo_store
+    from public, cargo_web;
+revoke all on all functions in schema cargo, cargo_admin, cargo_store
+    from public, cargo_web;
+revoke all on type cargo_store.member_role from public;
+
+grant usage on schema cargo to cargo_web;
+grant execute on all functions in schema cargo to cargo_web;

@@ -1,0 +1,187 @@
+begin;
+\ir include/registry.sql
+
+select * from no_plan();
+
+
+create function pg_temp.authenticate(registry text, login text) returns text
+language sql
+as $$
+    select pg_temp.web(format('authenticate(%L, pg_temp.token(%L), ''publish'')',
+                              registry, login));
+$$;
+
+create function pg_temp.config(registry text, login text) returns text
+language sql
+as $$
+    select pg_temp.web(format('index_config(%L, pg_temp.token(%L))',
+                              registry, login));
+$$;
+
+
+select is(pg_temp.authenticate('main', 'alice'), '200', 'publisher');
+select is(pg_temp.authenticate('main', 'mia'), '200', 'maintainer');
+select is(pg_temp.authenticate('main', 'ada'), '200', 'admin');
+
+select is(pg_temp.authenticate('nowhere', 'alice'),
+          '404 registry `nowhere` does not exist; look at the index URL in '
+          'the configuration of cargo', 'unknown registry');
+select is(pg_temp.authenticate(null, 'alice'),
+          '404 registry `` does not exist; look at the index URL in the '
+          'configuration of cargo', 'no registry');
+
+select is(pg_temp.authenticate('main', null),
+          '403 this action requires authentication; run `cargo login` with a '
+          'token of this registry', 'no token');
+select is(pg_temp.authenticate('main', 'nobody'),
+          '403 authentication failed: ' || pg_temp.no_token(),
+          'unknown token');
+select is(pg_temp.web($$authenticate('main', '', 'publish')$$),
+          '403 authentication failed: ' || pg_temp.no_token(),
+          'a token that is no hash');
+
+select is(pg_temp.authenticate('main', 'vera'),
+          pg_temp.authenticate('main', 'nobody'),
+          'the token of a member of another registry looks unknown');
+
+select is(pg_temp.authenticate('main', 'rita'),
+          '403 this action needs the role publisher or a higher one in '
+          'registry `main`, the account of the token has the role reader; '
+          'ask an administrator of the registry', 'reader');
+
+select throws_ok(
+    $$select cargo.authenticate('main', pg_temp.token('alice'), 'paint')$$,
+    '22023', 'unknown action "paint"', 'unknown action');
+select throws_ok(
+    $$select cargo.authenticate('main', pg_temp.token('alice'), null)$$,
+    '22023', null, 'no action');
+
+
+-- a token for one registry
+
+select pg_temp.must(cargo_admin.grant_role('alice', 'vault', 'admin'));
+select pg_temp.must(cargo_admin.create_token('alice', 'ci',
+                                             pg_temp.token('alice main'),
+                                             'main', null));
+
+select is(pg_temp.authenticate('vault', 'alice'), '200',
+          'a token without a registry works in all of the account''s');
+select is(pg_temp.authenticate('main', 'alice main'), '200',
+          'a token for a registry works there');
+select is(pg_temp.authenticate('vault', 'alice main'),
+          pg_temp.authenticate('vault', 'nobody'),
+          'and looks unknown elsewhere');
+
+
+-- tokens that are no good any more
+
+update cargo_store.tokens set expires_at = now() + interval '1 second'
+ where hash = pg_temp.token('bob');
+select is(pg_temp.authenticate('main', 'bob'), '200', 'expires in a second');
+
+update cargo_store.tokens set expires_at = '2026-01-31 23:59:59Z'
+ where hash = pg_temp.token('bob');
+select is(pg_temp.authenticate('main', 'bob'),
+          '403 authentication failed: the token expired on 2026-01-31 23:59 '
+          'UTC; ask an administrator of the registry for a new one and run '
+          '`cargo login`', 'expired');
+
+update cargo_store.tokens set expires_at = now()
+ where hash = pg_temp.token('bob');
+select matches(pg_temp.authenticate('main', 'bob'), '^403 .*expired',
+               'expires now');
+
+update cargo_store.tokens set expires_at = null
+ where hash = pg_temp.token('bob');
+
+select pg_temp.must(cargo_admin.disable_account('BOB', true));
+select is(pg_temp.authenticate('main', 'bob'),
+          '403 authentication failed: the account of the token is disabled; '
+          'ask an administrator of the registry', 'disabled account');
+select is(pg_temp.authenticate('vault', 'bob'),
+          pg_temp.authenticate('vault', 'nobody'),
+          'of which other registries hear nothing');
+select pg_temp.must(cargo_admin.disable_account('bob', false));
+select is(pg_temp.authenticate('main', 'bob'), '200', 'enabled again');
+
+select pg_temp.must(cargo_admin.revoke_token(
+           (select id from cargo_store.tokens
+             where hash = pg_temp.token('bob'))));
+select is(pg_temp.authenticate('main', 'bob'),
+          '403 authentication failed: the token has been revoked; ask an '
+          'administrator of the registry for a new one and run `cargo login`',
+          'revoked');
+select is(pg_temp.authenticate('vault', 'bob'),
+          pg_temp.authenticate('vault', 'nobody'),
+          'of which other registries hear nothing');
+
+select pg_temp.must(cargo_admin.grant_role('alice', 'main', 'none'));
+select is(pg_temp.authenticate('main', 'alice'),
+          pg_temp.authenticate('main', 'nobody'), 'no member any more');
+
+
+-- reading
+
+select is(pg_temp.config('main', null), '200', 'public: no token');
+select is(pg_temp.config('main', 'nobody'), '200', 'public: any token');
+select is(pg_temp.config('vault', 'vera'), '200', 'private: publisher');
+select is(pg_temp.config('vault', 'vito'), '200', 'private: reader');
+select is(pg_temp.config('vault', null),
+          '401 a token is needed: run `cargo login` with a token of this '
+          'registry', 'private: no token');
+select is(pg_temp.config('vault', 'nobody'),
+          '401 token rejected: ' || pg_temp.no_token(),
+          'private: unknown token');
+select is(pg_temp.config('vault', 'rita'),
+          '401 token rejected: ' || pg_temp.no_token(),
+          'private: no member');
+select is(pg_temp.config('nowhere', 'vera'),
+          pg_temp.authenticate('nowhere', 'vera'),
+          'unknown registry');
+
+select results_eq(
+    $$select auth_required from cargo.index_config('main', null)
+      union all
+      select auth_required from cargo.index_config('vault', null)
+      union all
+      select auth_required
+        from cargo.index_config('vault', pg_temp.token('vera'))
+      union all
+      select auth_required from cargo.index_config('nowhere', null)$$,
+    array[false, true, true, false], 'auth_required');
+
+
+-- last use
+
+create function pg_temp.used(login text) returns timestamptz
+language sql
+as $$
+    select last_used_at from cargo_store.tokens
+     where hash = pg_temp.token(login);
+$$;
+
+select is(pg_temp.used('mia'), now(), 'a write notes the use of the token');
+select is(pg_temp.used('rita'), now(), 'also when the role is too low');
+select is(pg_temp.used('vera'), now(), 'config.json of a private one too');
+
+update cargo_store.tokens set last_used_at = now() - interval '59 seconds';
+select is(pg_temp.authenticate('main', 'mia'), '200', 'a minute later');
+select is(pg_temp.used('mia'), now() - interval '59 seconds',
+          'not within a minute');
+
+update cargo_store.tokens set last_used_at = now() - interval '61 seconds';
+select is(pg_temp.authenticate('main', 'mia'), '200', 'a minute later');
+select is(pg_temp.used('mia'), now(), 'but after it');
+
+update cargo_store.tokens set last_used_at = null;
+select is(pg_temp.web($$index_document('vault', pg_temp.token('vera'), 'foo')$$),
+          '404 crate `foo` does not exist', 'reading more');
+select is(pg_temp.used('vera'), null, 'is not a use');
+
+set local transaction_read_only = on;
+select is(cargo_store.touch_token(1, null)::text, '',
+          'a standby notes nothing, and does not fail');
+
+
+select * from finish();
+rollback;

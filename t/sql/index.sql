@@ -1,0 +1,118 @@
+begin;
+\ir include/registry.sql
+
+select * from no_plan();
+
+
+create function pg_temp.document(crate text, registry text default 'main',
+                                 login text default null) returns text
+language sql
+as $$
+    select pg_temp.web(format('index_document(%L, pg_temp.token(%L), %L)',
+                              registry, login, crate));
+$$;
+
+
+select is(pg_temp.publish('alice', 'Foo-Bar', vers), pg_temp.published(), vers)
+  from unnest(array['1.0.0', '0.9.0', '1.1.0']) vers;
+select is(pg_temp.publish('vera', 'foo-bar', '7.0.0', registry => 'vault'),
+          pg_temp.published(), 'another registry');
+
+select is(pg_temp.document('foo-bar'),
+          E'200 {"vers":"1.0.0","yanked":false}\n'
+          '{"vers":"0.9.0","yanked":false}\n'
+          '{"vers":"1.1.0","yanked":false}\n',
+          'the versions in the order of their publication, a line each');
+
+select is(pg_temp.web($$yank('main', pg_temp.token('alice'), 'Foo-Bar',
+                             '0.9.0', true)$$), '200 {"ok":true}', 'yank');
+select is(pg_temp.document('foo-bar'),
+          E'200 {"vers":"1.0.0","yanked":false}\n'
+          '{"vers":"0.9.0","yanked":true}\n'
+          '{"vers":"1.1.0","yanked":false}\n',
+          'changes a word and no order');
+
+select is(pg_temp.document(crate), '404 crate `' || crate || '` does not exist',
+          'the name is that of the index path: ' || crate)
+  from unnest(array['Foo-Bar', 'foo_bar', 'FOO-BAR', 'foo', '']) crate;
+select is(pg_temp.document(null), '404 crate `` does not exist', 'no name');
+
+select is(pg_temp.document('foo-bar', 'nowhere'),
+          pg_temp.web($$index_config('nowhere', null)$$), 'unknown registry');
+select is(pg_temp.document('foo-bar', 'main', 'nobody'),
+          pg_temp.document('foo-bar'),
+          'a public registry looks at no token');
+
+select is(pg_temp.document('foo-bar', 'vault', login),
+          E'200 {"vers":"7.0.0","yanked":false}\n', 'private: ' || login)
+  from unnest(array['vera', 'vito']) login;
+select is(pg_temp.document(crate, 'vault', login),
+          pg_temp.web(format('index_config(''vault'', pg_temp.token(%L))',
+                             login)),
+          format('private: %s, %s', coalesce(login, 'no token'), crate))
+  from unnest(array[null, 'nobody', 'alice']) login,
+       unnest(array['foo-bar', 'no-such']) crate;
+
+insert into cargo_store.crates (registry_id, name)
+select id, 'empty' from cargo_store.registries where name = 'main';
+select is(pg_temp.document('empty'), '404 crate `empty` does not exist',
+          'a crate without versions');
+
+select results_eq(
+    $$select status, modified, auth_required
+        from cargo.index_document('main', null, 'foo-bar')
+      union all
+      select status, modified, auth_required
+        from cargo.index_document('main', null, 'empty')
+      union all
+      select status, modified, auth_required
+        from cargo.index_document('vault', null, 'foo-bar')$$,
+    $$select 200, extract(epoch from index_modified)::bigint, false
+        from cargo_store.crates where name = 'Foo-Bar'
+      union all values (404, null::bigint, false), (401, null, true)$$,
+    'modified and auth_required');
+
+select is((select sum(length(body))
+             from cargo.index_document('main', null, 'foo-bar')),
+          (select sum(length(index_head || index_tail)
+                      + length(case when yanked then 'true' else 'false' end)
+                      + 1)
+             from cargo_store.versions v
+                  join cargo_store.crates c on c.id = v.crate_id
+            where c.name = 'Foo-Bar'),
+          'every line is in the document, whole');
+
+
+-- a date that two changes within a second share would leave cargo with the
+-- older document
+
+update cargo_store.crates set index_modified = '2100-01-01 00:00:00Z';
+select is(pg_temp.publish('alice', 'Foo-Bar', '2.0.0'), pg_temp.published(),
+          'a clock that went back');
+select is((select modified from cargo.index_document('main', null, 'foo-bar')),
+          extract(epoch from timestamptz '2100-01-01 00:00:01Z')::bigint,
+          'does not take the date back');
+
+
+-- a crate whose versions are many
+
+insert into cargo_store.versions
+      (crate_id, num, sort_key, checksum, size, index_head, index_tail,
+       features, keywords, categories, authors, published_by, created_at)
+select c.id, '3.0.' || i, '', sha256(''), 1, i::text, '', '{}', '{}', '{}',
+       '{}', a.id, now()
+  from cargo_store.crates c, cargo_store.accounts a,
+       generate_series(1, 3000) i
+ where c.name = 'Foo-Bar' and a.login = 'alice'
+ order by i.i;
+
+select is((select array_length(string_to_array(body, E'\n'), 1)
+             from cargo.index_document('main', null, 'foo-bar')), 3005,
+          '3004 versions, 3004 lines');
+select matches((select body
+                  from cargo.index_document('main', null, 'foo-bar')),
+               E'\n2999false\n3000false\n$', 'in order');
+
+
+select * from finish();
+rollback;
