@@ -63,9 +63,6 @@ packages_of()
         echo curl openssl perl libcmocka-dev "postgresql-$major-pgtap" \
              libtap-parser-sourcehandler-pgtap-perl
         ;;
-    *)
-        die "\"$1\" is not a set of packages; there are build, run, test"
-        ;;
     esac
 }
 
@@ -76,7 +73,7 @@ missing_packages()
         for package in $(packages_of "$set"); do
             installed "$package" || echo "$package"
         done
-    done | sort -u | tr '\n' ' '
+    done | sort -u | paste -s -d ' '
 }
 
 
@@ -108,6 +105,18 @@ remove_policy()
 }
 
 
+[ $# -gt 0 ] || set -- build run
+
+for set in "$@"; do
+    case $set in
+    build|run|test)
+        ;;
+    *)
+        die "\"$set\" is not a set of packages; there are build, run, test"
+        ;;
+    esac
+done
+
 command -v apt-get >/dev/null \
     || die "this is not Debian; install what the README lists by hand"
 
@@ -118,8 +127,6 @@ if [ -z "$major" ] && [ "$(id -u)" -eq 0 ]; then
     apt-get update -q >&2 || die "apt-get update failed (see above)"
     major=$(postgresql_major)
 fi
-
-[ $# -gt 0 ] || set -- build run
 
 missing=$(missing_packages "$@")
 

@@ -154,17 +154,19 @@ make_directories()
         die "$DATA is in use for something else: choose another DATA"
     fi
 
-    mkdir -p "$DATA" && DATA=$(cd "$DATA" && pwd -P) && check_arguments \
-        && : >> "$DATA/made-by-make-run" \
+    { mkdir -p "$DATA" && : >> "$DATA/made-by-make-run"; } 2>/dev/null \
         || die "cannot write to $DATA: choose another DATA, or run this as" \
                "the user it belongs to"
+
+    DATA=$(cd "$DATA" && pwd -P)
+    check_arguments
 
     exec 9>> "$DATA/made-by-make-run"
     flock -n 9 || die "another \`make run\` is at work in $DATA"
 
     mkdir -p "$DATA/pg" "$DATA/blobs" "$DATA/temp" \
         && chmod 755 "$DATA" "$DATA/pg" \
-        || die "cannot write to $DATA: run this as the user it belongs to"
+        || die "cannot set up $DATA (see above)"
 
     if [[ $SELF == root ]]; then
         chown "$POSTGRES_USER:" "$DATA/pg"

@@ -43,6 +43,7 @@ SQL
 
 subtest 'the same new version twice' => \&race_for_version;
 subtest 'two spellings of a new name' => \&race_for_name;
+subtest 'two versions of one crate' => \&race_for_order;
 subtest 'the winner rolls back' => \&race_lost_by_winner;
 subtest 'yanked by two' => \&race_to_yank;
 subtest 'one token, many jobs' => \&race_to_touch;
@@ -158,6 +159,32 @@ select string_agg(a.login, ',')
        join cargo_store.crates c on c.id = o.crate_id
  where c.canonical_name = 'two_ways'
 SQL
+}
+
+
+# A version's number in the document is taken long before its commit.
+
+sub race_for_order {
+    my ($first, $second) = (Session->new($t), Session->new($t));
+    my $brake = Session->new($t, $OWNER);
+
+    $first->ask(publish('alice', 'ordered', '1.0.0', 'a'));
+
+    # halfway through the first publish, once its version is numbered
+    $brake->ask("begin; select from cargo_store.accounts where login = 'alice'"
+                . ' for update');
+
+    $first->send(publish('alice', 'ordered', '1.1.0', 'a'));
+    ok($first->waits(), 'one publishes, slowly');
+    $second->send(publish('ada', 'ordered', '1.2.0', 'a'));
+    ok($second->waits(), 'the other waits for it');
+
+    $brake->ask('rollback');
+
+    is($first->answer(), published(), 'the first is done');
+    is($second->answer(), published(), 'then the second');
+    like(document('ordered'), qr/1\.0\.0.*1\.1\.0.*1\.2\.0/s,
+         'in this order');
 }
 
 
@@ -452,15 +479,16 @@ sub pgtap {
 
 package Session;
 
-# A session of psql as cargo_web that can be left waiting for a lock.
+# A session of psql, as cargo_web unless told otherwise, that can be left
+# waiting for a lock.
 
 sub new {
-    my ($class, $t) = @_;
+    my ($class, $t, $user) = @_;
 
     my $self = bless { t => $t }, $class;
 
     local @ENV{qw(PGHOST PGDATABASE PGUSER)}
-        = ({ $t->postgres_env() }->{PGHOST}, 'races', 'cargo_web');
+        = ({ $t->postgres_env() }->{PGHOST}, 'races', $user // 'cargo_web');
 
     # no handle for standard error: it goes where the answers go
     $self->{pid} = IPC::Open3::open3(

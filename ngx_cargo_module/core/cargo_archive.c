@@ -1,14 +1,14 @@
 
 #include "cargo_archive.h"
 
-#include "cargo_paths.h"
-#include "cargo_tar.h"
-
 #include <limits.h>
 #include <string.h>
 
 #define ZLIB_CONST
 #include <zlib.h>
+
+#include "cargo_paths.h"
+#include "cargo_tar.h"
 
 
 #define CARGO_ARCHIVE_OUTPUT  16384
@@ -61,10 +61,6 @@ static void cargo_archive_zfree(void *arena, void *p);
 
 
 static const cargo_str_t  cargo_archive_manifest = cargo_string("Cargo.toml");
-
-/* crates.io and old cargo know it; cargo warns about it */
-static const cargo_str_t  cargo_archive_manifest_old =
-    cargo_string("cargo.toml");
 
 
 cargo_archive_t *
@@ -407,9 +403,12 @@ cargo_archive_check_end(cargo_archive_t *archive)
 
     name = cargo_archive_below_root(archive, archive->manifest_path);
 
-    if (!cargo_str_equal(name, cargo_archive_manifest)
-        && !cargo_str_equal(name, cargo_archive_manifest_old))
-    {
+    /*
+     * crates.io takes "cargo.toml" too, but cargo finds it only where file
+     * names ignore case
+     */
+
+    if (!cargo_str_equal(name, cargo_archive_manifest)) {
         return cargo_refuse(&archive->error, 400, "uploaded tarball is "
                             "missing a `Cargo.toml` manifest file; `"
                             CARGO_STR_FMT "` was found, but must be named "

@@ -1,15 +1,24 @@
 
 #include "cargo_paths.h"
 
-#include "cargo_siphash.h"
-
 #include <inttypes.h>
-#include <openssl/rand.h>
 #include <string.h>
 
+#include <openssl/rand.h>
 
-#define CARGO_PATHS_FIRST  64       /* slots, a power of two */
-#define CARGO_PATHS_KIND   3        /* mask of the kind in "exact" */
+#include "cargo_siphash.h"
+
+
+#define CARGO_PATHS_FIRST      64   /* slots, a power of two */
+#define CARGO_PATHS_KIND       3    /* mask of the kind in "exact" */
+
+/* of a path in the text of a refusal, which has to end with the reason */
+#define CARGO_PATH_QUOTED_MAX  512
+
+#define cargo_path_arg(path)                                                  \
+    (int) ((path).len < CARGO_PATH_QUOTED_MAX ? (path).len                    \
+                                              : CARGO_PATH_QUOTED_MAX),       \
+    (const char *) (path).data
 
 
 /* a free slot is all zero: no kind is 0 */
@@ -213,7 +222,7 @@ cargo_paths_check(const cargo_paths_t *paths, cargo_str_t path,
 
     if (!cargo_str_equal(component, paths->root)) {
         return cargo_refuse(error, 400, "invalid path found: " CARGO_STR_FMT,
-                            cargo_str_arg(path));
+                            cargo_path_arg(path));
     }
 
     if (!cargo_utf8_valid(path.data, path.len)) {
@@ -226,7 +235,7 @@ cargo_paths_check(const cargo_paths_t *paths, cargo_str_t path,
         if (component.len == 2 && memcmp(component.data, "..", 2) == 0) {
             return cargo_refuse(error, 400,
                                 "invalid path found: " CARGO_STR_FMT,
-                                cargo_str_arg(path));
+                                cargo_path_arg(path));
         }
 
         reason = cargo_path_unfit(component);
@@ -244,7 +253,7 @@ cargo_paths_check(const cargo_paths_t *paths, cargo_str_t path,
 
     if (reason) {
         return cargo_refuse(error, 400, "invalid path found: " CARGO_STR_FMT
-                            ": %s", cargo_str_arg(path), reason);
+                            ": %s", cargo_path_arg(path), reason);
     }
 
     return CARGO_OK;
@@ -437,13 +446,13 @@ cargo_paths_meet(cargo_path_t *slot, cargo_path_t hash,
     if ((slot->exact ^ hash.exact) & ~(uint64_t) CARGO_PATHS_KIND) {
         return cargo_refuse(error, 400, "uploaded tarball contains `"
                             CARGO_STR_FMT "` and another path that differs "
-                            "from it only in case", cargo_str_arg(path));
+                            "from it only in case", cargo_path_arg(path));
     }
 
     if ((known == CARGO_PATH_FILE) != (kind == CARGO_PATH_FILE)) {
         return cargo_refuse(error, 400, "uploaded tarball contains `"
                             CARGO_STR_FMT "` both as a file and as a "
-                            "directory", cargo_str_arg(path));
+                            "directory", cargo_path_arg(path));
     }
 
     if (kind == CARGO_PATH_PARENT) {
@@ -453,7 +462,7 @@ cargo_paths_meet(cargo_path_t *slot, cargo_path_t hash,
     if (known != CARGO_PATH_PARENT) {
         return cargo_refuse(error, 400, "uploaded tarball contains `"
                             CARGO_STR_FMT "` more than once",
-                            cargo_str_arg(path));
+                            cargo_path_arg(path));
     }
 
     slot->exact = (hash.exact & ~(uint64_t) CARGO_PATHS_KIND) | kind;

@@ -1,11 +1,11 @@
 
 #include "cargo_tar.h"
 
-#include "cargo_pax.h"
-#include "cargo_tar_header.h"
-
 #include <inttypes.h>
 #include <string.h>
+
+#include "cargo_pax.h"
+#include "cargo_tar_header.h"
 
 
 typedef enum {

@@ -67,8 +67,9 @@ as $$
 declare
     counted integer;
 begin
-    -- Always in the order of the ids: servers that count at the same time
-    -- wait for each other instead of running into a deadlock.
+    -- In the order of the ids, so that servers that count at the same time
+    -- wait for each other instead of running into a deadlock.  The lock keeps
+    -- a version from going away between here and the foreign key's check.
     with wanted as (
         select w.id, sum(w.n) as n
           from unnest(version_ids, counts) w(id, n)
@@ -78,7 +79,6 @@ begin
         select v.id, w.n
           from wanted w
                join versions v on v.id = w.id
-         order by v.id
            for key share of v)
     insert into version_downloads as d (version_id, date, downloads)
     select p.id, (now() at time zone 'UTC')::date, p.n

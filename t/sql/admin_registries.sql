@@ -65,11 +65,9 @@ select is(pg_temp.made(name, null),
 select is(pg_temp.made(repeat('a', 64), null),
           pg_temp.registry(repeat('a', 64), '{}'), 'a name of 64 characters');
 
-select matches(pg_temp.made('other', settings), '^400 ' || refusal,
-               'bad settings: ' || settings::text),
-       is(pg_temp.set('main', settings), pg_temp.made('other', settings),
-          'nor can they be set')
-  from (values
+create temporary table bad (settings jsonb, refusal text);
+
+insert into bad values
     ('[]'::jsonb, 'settings must be a JSON object'),
     ('"x"', 'settings must be a JSON object'),
     ('{"color": 1}', 'there is no setting `color`; there are: auth_required, '
@@ -91,7 +89,14 @@ select matches(pg_temp.made('other', settings), '^400 ' || refusal,
     ('{"max_features": null}', 'setting `max_features` must be a whole number'),
     ('{"max_features": true}', 'setting `max_features` must be a whole number'),
     ('{"auth_required": true, "max_features": "x"}',
-     'setting `max_features` must be')) v(settings, refusal);
+     'setting `max_features` must be');
+
+select matches(pg_temp.made('other', settings), '^400 ' || refusal,
+               'bad settings: ' || settings::text)
+  from bad;
+select is(pg_temp.set('main', settings), pg_temp.made('other', settings),
+          'nor can be set: ' || settings::text)
+  from bad;
 select is(pg_temp.set('main', null), '400 settings must be a JSON object',
           'nothing to set');
 select is(pg_temp.set('nowhere', '{}'),

@@ -7,8 +7,8 @@ select * from no_plan();
 create function pg_temp.authenticate(registry text, login text) returns text
 language sql
 as $$
-    select pg_temp.web(format('authenticate(%L, pg_temp.token(%L), ''publish'')',
-                              registry, login));
+    select pg_temp.web(format('authenticate(%L, pg_temp.token(%L), %L)',
+                              registry, login, 'publish'));
 $$;
 
 create function pg_temp.config(registry text, login text) returns text
@@ -174,7 +174,8 @@ select is(pg_temp.authenticate('main', 'mia'), '200', 'a minute later');
 select is(pg_temp.used('mia'), now(), 'but after it');
 
 update cargo_store.tokens set last_used_at = null;
-select is(pg_temp.web($$index_document('vault', pg_temp.token('vera'), 'foo')$$),
+select is(pg_temp.web($$index_document('vault', pg_temp.token('vera'),
+                                       'foo')$$),
           '404 crate `foo` does not exist', 'reading more');
 select is(pg_temp.used('vera'), null, 'is not a use');
 

@@ -233,7 +233,9 @@ select is(pg_temp.publish('alice', 'bare', '3.0.0', '{"license": null}'),
 
 create function pg_temp.many(n integer) returns jsonb
 language sql
-as $$ select coalesce(jsonb_agg('x' || i), '[]') from generate_series(1, n) i $$;
+as $$
+    select coalesce(jsonb_agg('x' || i), '[]') from generate_series(1, n) i;
+$$;
 
 create function pg_temp.sized(field text, n integer) returns text
 language sql
@@ -381,8 +383,8 @@ select matches(
         'description', 'x', 'deps',
         jsonb_build_array(pg_temp.dependency('no-such')))),
     '^400 no known crate', 'dependencies before the name');
-select matches(pg_temp.publish('bob', 'foo-bar', '1.0.0', '{"description": "x"}'),
-               '^403 ', 'owners before spelling');
+select matches(pg_temp.publish('bob', 'foo-bar', '1.0.0',
+                               '{"description": "x"}'), '^403 ', 'owners before spelling');
 select matches(pg_temp.publish('alice', 'foo-bar', '1.0.0',
                                '{"description": "x"}'),
                '^400 crate was previously', 'spelling before the version');

@@ -58,7 +58,7 @@ static const cargo_archive_limits_t  limits = { 4 * 1024 * 1024, 20 };
 
 static const archive_case_t  cases[] = {
     { { ROOT "/Cargo.toml" }, NULL },
-    { { ROOT "/cargo.toml" }, NULL },
+    { { ROOT "/cargo.toml" }, CASING("cargo.toml") },
     { { ROOT "/", ROOT "/src/", ROOT "/src/lib.rs", ROOT "/Cargo.toml" },
       NULL },
     { { ROOT "/Cargo.toml", ROOT "/sub/Cargo.toml", ROOT "/sub/b/CARGO.TOML" },

@@ -33,6 +33,7 @@ typedef struct {
 
 static void test_cases(void **state);
 static void test_largest_metadata(void **state);
+static void test_largest_crate(void **state);
 static void test_callback_fails(void **state);
 static void test_out_of_memory(void **state);
 static void check(const frame_case_t *test, size_t piece);
@@ -72,95 +73,18 @@ static const frame_case_t  cases[] = {
 };
 
 
-static cargo_rc_t
-sink_take(void *data, cargo_str_t metadata, const unsigned char *p, size_t n,
-    cargo_error_t *error)
+int
+main(void)
 {
-    sink_t  *sink;
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(test_cases),
+        cmocka_unit_test(test_largest_metadata),
+        cmocka_unit_test(test_largest_crate),
+        cmocka_unit_test(test_callback_fails),
+        cmocka_unit_test(test_out_of_memory)
+    };
 
-    sink = data;
-
-    if (n == 0) {
-        sink->begun++;
-        sink->metadata = metadata;
-
-    } else {
-        sink->early += (sink->begun == 0);
-        memcpy(sink->crate + sink->len, p, n);
-        sink->len += n;
-    }
-
-    if (sink->rc != CARGO_OK && sink->len >= sink->fail_at) {
-        return (sink->rc == CARGO_REFUSED)
-               ? cargo_refuse(error, 422, "not this one") : sink->rc;
-    }
-
-    return CARGO_OK;
-}
-
-
-/* pieces of the given size, or of random sizes when it is 0 */
-
-static cargo_rc_t
-feed(cargo_frame_t *frame, const char *text, size_t len, size_t piece,
-    cargo_error_t *error)
-{
-    size_t       n;
-    cargo_rc_t   rc;
-    cargo_str_t  exact;
-
-    rc = CARGO_OK;
-
-    while (len) {
-        n = piece ? piece : (size_t) rand() % 5;
-        n = (n < len) ? n : len;
-
-        exact = unit_exact(text, n);
-        rc = cargo_frame_feed(frame, exact.data, exact.len, error);
-        unit_free(exact);
-
-        text += n;
-        len -= n;
-    }
-
-    return rc;
-}
-
-
-static void
-check(const frame_case_t *test, size_t piece)
-{
-    sink_t          sink;
-    cargo_rc_t      rc;
-    cargo_arena_t  *arena;
-    cargo_frame_t  *frame;
-    cargo_error_t   error;
-
-    memset(&sink, 0, sizeof(sink_t));
-
-    arena = cargo_arena_create(NULL);
-    frame = cargo_frame_create(arena, CRATE_MAX, sink_take, &sink);
-    assert_non_null(frame);
-
-    (void) feed(frame, test->text, test->len, piece, &error);
-    rc = cargo_frame_end(frame, &error);
-
-    assert_int_equal(sink.early, 0);
-    assert_true(sink.begun <= 1);
-
-    if (test->status) {
-        assert_int_equal(rc, CARGO_REFUSED);
-        unit_assert_error(&error, test->status, test->detail);
-
-    } else {
-        assert_int_equal(rc, CARGO_OK);
-        assert_int_equal(sink.begun, 1);
-        unit_assert_str(sink.metadata, test->text[0] ? "{}" : "");
-        assert_int_equal(sink.len, 3);
-        assert_memory_equal(sink.crate, "abc", 3);
-    }
-
-    cargo_arena_destroy(arena);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }
 
 
@@ -218,6 +142,31 @@ test_largest_metadata(void **state)
 }
 
 
+static void
+test_largest_crate(void **state)
+{
+    char            text[8 + CRATE_MAX] = "\0\0\0\0\x64";
+    sink_t          sink;
+    cargo_arena_t  *arena;
+    cargo_frame_t  *frame;
+    cargo_error_t   error;
+
+    (void) state;
+
+    memset(&sink, 0, sizeof(sink_t));
+
+    arena = cargo_arena_create(NULL);
+    frame = cargo_frame_create(arena, CRATE_MAX, sink_take, &sink);
+    assert_non_null(frame);
+
+    assert_int_equal(feed(frame, text, sizeof(text), 7, &error), CARGO_OK);
+    assert_int_equal(cargo_frame_end(frame, &error), CARGO_OK);
+    assert_int_equal(sink.len, CRATE_MAX);
+
+    cargo_arena_destroy(arena);
+}
+
+
 /* what the callback returns ends the feed and is repeated */
 
 static void
@@ -264,6 +213,110 @@ test_callback_fails(void **state)
 }
 
 
+static void
+test_out_of_memory(void **state)
+{
+    sink_t  sink;
+
+    (void) state;
+
+    unit_each_failure(out_of_memory, &sink);
+    unit_each_failure(out_of_memory_large, &sink);
+}
+
+
+static void
+check(const frame_case_t *test, size_t piece)
+{
+    sink_t          sink;
+    cargo_rc_t      rc;
+    cargo_arena_t  *arena;
+    cargo_frame_t  *frame;
+    cargo_error_t   error;
+
+    memset(&sink, 0, sizeof(sink_t));
+
+    arena = cargo_arena_create(NULL);
+    frame = cargo_frame_create(arena, CRATE_MAX, sink_take, &sink);
+    assert_non_null(frame);
+
+    (void) feed(frame, test->text, test->len, piece, &error);
+    rc = cargo_frame_end(frame, &error);
+
+    assert_int_equal(sink.early, 0);
+    assert_true(sink.begun <= 1);
+
+    if (test->status) {
+        assert_int_equal(rc, CARGO_REFUSED);
+        unit_assert_error(&error, test->status, test->detail);
+
+    } else {
+        assert_int_equal(rc, CARGO_OK);
+        assert_int_equal(sink.begun, 1);
+        unit_assert_str(sink.metadata, test->text[0] ? "{}" : "");
+        assert_int_equal(sink.len, 3);
+        assert_memory_equal(sink.crate, "abc", 3);
+    }
+
+    cargo_arena_destroy(arena);
+}
+
+
+/* pieces of the given size, or of random sizes when it is 0 */
+
+static cargo_rc_t
+feed(cargo_frame_t *frame, const char *text, size_t len, size_t piece,
+    cargo_error_t *error)
+{
+    size_t       n;
+    cargo_rc_t   rc;
+    cargo_str_t  exact;
+
+    rc = CARGO_OK;
+
+    while (len) {
+        n = piece ? piece : (size_t) rand() % 5;
+        n = (n < len) ? n : len;
+
+        exact = unit_exact(text, n);
+        rc = cargo_frame_feed(frame, exact.data, exact.len, error);
+        unit_free(exact);
+
+        text += n;
+        len -= n;
+    }
+
+    return rc;
+}
+
+
+static cargo_rc_t
+sink_take(void *data, cargo_str_t metadata, const unsigned char *p, size_t n,
+    cargo_error_t *error)
+{
+    sink_t  *sink;
+
+    sink = data;
+
+    if (n == 0) {
+        sink->begun++;
+        sink->metadata = metadata;
+
+    } else {
+        sink->early += (sink->begun == 0);
+        memcpy(sink->crate + sink->len, p, n);
+        sink->len += n;
+    }
+
+    if (sink->rc != CARGO_OK && sink->len >= sink->fail_at) {
+        return (sink->rc == CARGO_REFUSED)
+               ? cargo_refuse(error, 422, "not this one") : sink->rc;
+    }
+
+    return CARGO_OK;
+}
+
+
 static cargo_rc_t
 out_of_memory(cargo_arena_t *arena, void *data)
 {
@@ -303,30 +356,4 @@ out_of_memory_large(cargo_arena_t *arena, void *data)
     }
 
     return feed(frame, text, sizeof(text), SIZE_MAX, &error);
-}
-
-
-static void
-test_out_of_memory(void **state)
-{
-    sink_t  sink;
-
-    (void) state;
-
-    unit_each_failure(out_of_memory, &sink);
-    unit_each_failure(out_of_memory_large, &sink);
-}
-
-
-int
-main(void)
-{
-    const struct CMUnitTest  tests[] = {
-        cmocka_unit_test(test_cases),
-        cmocka_unit_test(test_largest_metadata),
-        cmocka_unit_test(test_callback_fails),
-        cmocka_unit_test(test_out_of_memory)
-    };
-
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

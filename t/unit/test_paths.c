@@ -49,6 +49,7 @@ typedef struct {
 static void test_single(void **state);
 static void test_pairs(void **state);
 static void test_component_length(void **state);
+static void test_reason_kept(void **state);
 static void test_depth(void **state);
 static void test_nul(void **state);
 static void test_has(void **state);
@@ -182,6 +183,7 @@ main(void)
         cmocka_unit_test(test_single),
         cmocka_unit_test(test_pairs),
         cmocka_unit_test(test_component_length),
+        cmocka_unit_test(test_reason_kept),
         cmocka_unit_test(test_depth),
         cmocka_unit_test(test_nul),
         cmocka_unit_test(test_has),
@@ -279,6 +281,41 @@ test_component_length(void **state)
     assert_non_null(strstr(error.detail,
                            ": it has a component of more than 255 bytes"));
     assert_int_equal(cargo_paths_has(paths, unit_str(path + 10)), 0);
+
+    cargo_arena_destroy(arena);
+}
+
+
+/* however long the path is */
+
+static void
+test_reason_kept(void **state)
+{
+    char            path[10 + 5 * 200 + 1];
+    size_t          i;
+    cargo_arena_t  *arena;
+    cargo_error_t   error;
+    cargo_paths_t  *paths;
+
+    (void) state;
+
+    arena = cargo_arena_create(NULL);
+    paths = cargo_paths_create(arena, unit_str("foo-1.0.0"), PATHS_MAX);
+    assert_non_null(paths);
+
+    memset(path, 'a', sizeof(path));
+    memcpy(path, "foo-1.0.0", 9);
+
+    for (i = 9; i < sizeof(path) - 1; i += 200) {
+        path[i] = '/';
+    }
+
+    path[sizeof(path) - 2] = '.';
+    path[sizeof(path) - 1] = '\0';
+
+    assert_int_equal(add(paths, path, CARGO_PATH_FILE, &error),
+                     CARGO_REFUSED);
+    assert_non_null(strstr(error.detail, ENDING));
 
     cargo_arena_destroy(arena);
 }

@@ -95,6 +95,8 @@ static const tar_case_t  cases[] = {
       "f n-1/d 4:text\nd n-1/dir 0:\n" },
     { { LONG_NAME("n-1/long"), PAX("size", "4"), REGULAR("n-1/lo", "text") },
       NULL, "f n-1/long 4:text\n" },
+    { { PAX("size", "4"), REGULAR("n-1/a", "text"), REGULAR("n-1/b", "") },
+      NULL, "f n-1/a 4:text\nf n-1/b 0:\n" },
 
     { { REGULAR("n-1/a", "text"), ZEROS(1023) },
       "it ends in the middle of an entry" AT(0), NULL },

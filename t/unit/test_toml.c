@@ -1,6 +1,7 @@
 
 #include "unit.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,7 +49,7 @@ static const toml_case_t  cases[] = {
 
     { "a", NULL, "TOML parse error at line 1, column " },
     { "x = 1\na = [1\n", NULL, "TOML parse error at line " },
-    { "a = 1\na = 2", NULL, "TOML parse error at line 2, column 1: " },
+    { "a = 1\na = 2", NULL, "TOML parse error at line 2, column 5: " },
     { "a = 9223372036854775808", NULL, "TOML parse error at line 1, column " },
     { "a = \"\n\"", NULL, "TOML parse error at line 1, column " },
     { "a = \"x", NULL, "TOML parse error at line 1, column " },
@@ -209,10 +210,10 @@ parse_repeated(const char *before, const char *repeated, size_t n,
     text = malloc(strlen(before) + n * strlen(repeated) + strlen(after) + 1);
     assert_non_null(text);
 
-    p = stpcpy(text, before);
+    p = text + sprintf(text, "%s", before);
 
     while (n--) {
-        p = stpcpy(p, repeated);
+        p += sprintf(p, "%s", repeated);
     }
 
     strcpy(p, after);

@@ -38,7 +38,8 @@ my @live;
 sub new {
     my ($class, %options) = @_;
 
-    delete @ENV{ grep { /^(?:PG|CARGO_|.*_proxy$)/i } keys %ENV };
+    delete @ENV{ grep { /^(?:PG|CARGO_|M(?:AKE)?FLAGS$|MAKELEVEL$|.*_proxy$)/i }
+                 keys %ENV };
     $ENV{LC_ALL} = 'C.UTF-8';
 
     my $dir = File::Temp::tempdir('ngx-cargo-XXXXXX', TMPDIR => 1);
@@ -62,7 +63,7 @@ sub new {
 sub root { return $ROOT }
 
 
-sub objs { return $ENV{TEST_OBJS} // "$ROOT/objs" }
+sub objs { return $ENV{TEST_OBJS} // $ENV{OBJS} // "$ROOT/objs" }
 
 
 sub dir { return $_[0]{dir} }
@@ -301,7 +302,7 @@ L<Test::Cargo::Crate> (archives and publish bodies), L<Test::Cargo::Client>
 
 =over
 
-=item TEST_OBJS
+=item TEST_OBJS, OBJS
 
 where the module and cargoctl are; C<objs> of the checkout by default
 

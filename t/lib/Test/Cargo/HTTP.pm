@@ -47,7 +47,8 @@ sub request {
         $transport{$name} = delete $options{$name} if exists $options{$name};
     }
 
-    my %headers = (Host => 'localhost', %options);
+    my $port = $transport{port} // $self->port();
+    my %headers = (Host => "127.0.0.1:$port", %options);
 
     $headers{Connection} //= 'close' if !$transport{connection};
 

@@ -18,6 +18,7 @@ sub spawn {
     }
 
     $SIG{$_} = 'DEFAULT' for qw(INT TERM HUP PIPE);
+    POSIX::setsid() if $options{session};
 
     # Neither prove's pipes nor the test's own files may stay open in a server.
     eval {
@@ -160,8 +161,9 @@ Test::Cargo::Process - the processes of a test
 
 =head2 spawn(command => [...], stdout => file, stderr => file, ...)
 
-Starts a child (also C<stdin>, C<dir>, C<env>: a hash, undef removes) and
-returns its process id.
+Starts a child and returns its process id.  Also C<stdin>, C<dir>, C<env> (a
+hash, undef removes), C<session> (true: a session of its own, so that a signal
+can be sent to all of it as a terminal does).
 
 =head2 as_user($user, $signal, @command)
 
