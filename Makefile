@@ -78,27 +78,31 @@ $(OBJS)/static/nginx: $(MODULE_SRC) conf/build-nginx.sh
 
 $(OBJS)/core/%.o: $(SRC)/core/%.c $(wildcard $(SRC)/core/*.h)
 	@mkdir -p $(@D)
-	$(CC) -std=c11 $(CFLAGS) $(WARN) -Wconversion -fPIC -c -o $@ $<
+	@echo "CC   $<"
+	@$(CC) -std=c11 $(CFLAGS) $(WARN) -Wconversion -fPIC -c -o $@ $<
 
 $(OBJS)/core/cargo_toml.o: $(SRC)/core/cargo_toml.cpp \
     $(wildcard $(SRC)/core/*.h)
 	@mkdir -p $(@D)
-	$(CXX) -std=c++17 $(CFLAGS) $(WARN) -fPIC -c -o $@ $<
+	@echo "CXX  $<"
+	@$(CXX) -std=c++17 $(CFLAGS) $(WARN) -fPIC -c -o $@ $<
 
 $(CORE): $(CORE_O)
 	@rm -f $@
-	ar rcs $@ $^
+	@ar rcs $@ $^
 
 
 # cargoctl
 
 $(OBJS)/ctl/%.o: $(SRC)/ctl/%.c $(wildcard $(SRC)/ctl/*.h $(SRC)/core/*.h)
 	@mkdir -p $(@D)
-	$(CC) -std=c11 $(CFLAGS) $(WARN) -I$(SRC)/core -I$(PG_INC) \
+	@echo "CC   $<"
+	@$(CC) -std=c11 $(CFLAGS) $(WARN) -I$(SRC)/core -I$(PG_INC) \
 	    -DCARGO_SQL_DIR='"$(datadir)/sql"' -c -o $@ $<
 
 $(CARGOCTL): $(CTL_O) $(CORE)
-	$(CC) $(CFLAGS) -o $@ $(CTL_O) $(CORE) -lpq $(CORE_LIBS)
+	@$(CC) $(CFLAGS) -o $@ $(CTL_O) $(CORE) -lpq $(CORE_LIBS)
+	@echo "built $@"
 
 
 # running and testing
@@ -113,7 +117,8 @@ run: packages-build-run
 
 $(OBJS)/unit/%: t/unit/%.c $(UNIT_C) $(wildcard t/unit/*.h) $(CORE)
 	@mkdir -p $(@D)
-	$(CC) -std=c11 $(CFLAGS) $(WARN) -I$(SRC)/core -It/unit -o $@ $< \
+	@echo "CC   $<"
+	@$(CC) -std=c11 $(CFLAGS) $(WARN) -I$(SRC)/core -It/unit -o $@ $< \
 	    $(UNIT_C) $(CORE) -lcmocka $(CORE_LIBS)
 
 unit: $(UNIT)

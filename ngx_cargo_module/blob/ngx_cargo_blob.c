@@ -25,6 +25,7 @@ static cargo_rc_t ngx_cargo_blob_begin(ngx_cargo_blob_work_t *work,
     cargo_str_t metadata);
 static cargo_rc_t ngx_cargo_blob_check(ngx_cargo_blob_work_t *work);
 static cargo_rc_t ngx_cargo_blob_render(ngx_cargo_blob_work_t *work);
+static cargo_rc_t ngx_cargo_blob_complete(ngx_cargo_blob_work_t *work);
 static cargo_rc_t ngx_cargo_blob_store(ngx_cargo_blob_work_t *work);
 static cargo_rc_t ngx_cargo_blob_failed(ngx_cargo_blob_upload_t *upload,
     ngx_err_t err, const char *failed);
@@ -240,8 +241,6 @@ ngx_cargo_blob_check(ngx_cargo_blob_work_t *work)
 }
 
 
-/* all of the release is the manifest's but the text of the readme */
-
 static cargo_rc_t
 ngx_cargo_blob_render(ngx_cargo_blob_work_t *work)
 {
@@ -249,8 +248,7 @@ ngx_cargo_blob_render(ngx_cargo_blob_work_t *work)
     char                      pubtime[sizeof("1970-01-01T00:00:00Z")];
     struct tm                 tm;
     cargo_rc_t                rc;
-    cargo_str_t               key, vers, checksum;
-    cargo_version_t           version;
+    cargo_str_t               checksum;
     ngx_cargo_blob_upload_t  *upload;
 
     upload = work->upload;
@@ -260,29 +258,7 @@ ngx_cargo_blob_render(ngx_cargo_blob_work_t *work)
 
     upload->pubtime = cargo_arena_copy(upload->arena, pubtime,
                                        sizeof(pubtime) - 1);
-
-    vers.data = (unsigned char *)
-                json_string_value(json_object_get(work->manifest, "vers"));
-    vers.len = ngx_strlen(vers.data);
-
-    rc = cargo_version_parse(vers, &version, &upload->error);
-    if (rc != CARGO_OK) {
-        return rc;
-    }
-
-    key = cargo_version_sort_key(upload->arena, &version);
-
-    if (key.data == NULL
-        || upload->pubtime.data == NULL
-        || json_object_set_new(work->manifest, "sort_key",
-                               json_stringn((char *) key.data, key.len))
-           == -1
-        || json_object_set(work->manifest, "readme",
-                           json_object_get(work->metadata, "readme")) == -1
-        || json_object_set(work->manifest, "readme_file",
-                           json_object_get(work->metadata, "readme_file"))
-           == -1)
-    {
+    if (upload->pubtime.data == NULL) {
         return CARGO_NO_MEMORY;
     }
 
@@ -292,6 +268,11 @@ ngx_cargo_blob_render(ngx_cargo_blob_work_t *work)
     rc = cargo_release_index_line(upload->arena, work->manifest, checksum,
                                   upload->pubtime, &upload->head,
                                   &upload->tail);
+
+    if (rc == CARGO_OK) {
+        rc = ngx_cargo_blob_complete(work);
+    }
+
     if (rc != CARGO_OK) {
         return rc;
     }
@@ -305,6 +286,46 @@ ngx_cargo_blob_render(ngx_cargo_blob_work_t *work)
     free(text);
 
     return upload->release.data ? CARGO_OK : CARGO_NO_MEMORY;
+}
+
+
+/* what the manifest does not have: the readme's text, the version's rank */
+
+static cargo_rc_t
+ngx_cargo_blob_complete(ngx_cargo_blob_work_t *work)
+{
+    cargo_rc_t                rc;
+    cargo_str_t               key, vers;
+    cargo_version_t           version;
+    ngx_cargo_blob_upload_t  *upload;
+
+    upload = work->upload;
+
+    vers.data = (unsigned char *)
+                json_string_value(json_object_get(work->manifest, "vers"));
+    vers.len = ngx_strlen(vers.data);
+
+    rc = cargo_version_parse(vers, &version, &upload->error);
+    if (rc != CARGO_OK) {
+        return rc;
+    }
+
+    key = cargo_version_sort_key(upload->arena, &version);
+
+    if (key.data == NULL
+        || json_object_set_new(work->manifest, "sort_key",
+                               json_stringn((char *) key.data, key.len))
+           == -1
+        || json_object_set(work->manifest, "readme",
+                           json_object_get(work->metadata, "readme")) == -1
+        || json_object_set(work->manifest, "readme_file",
+                           json_object_get(work->metadata, "readme_file"))
+           == -1)
+    {
+        return CARGO_NO_MEMORY;
+    }
+
+    return CARGO_OK;
 }
 
 

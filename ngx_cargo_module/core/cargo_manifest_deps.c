@@ -271,6 +271,10 @@ cargo_manifest_read_texts(const cargo_json_place_t *place,
         return rc;
     }
 
+    if (value == NULL) {
+        dependency->requirement = (cargo_str_t) cargo_string("*");
+    }
+
     rc = cargo_json_string(place, "registry-index", &value);
     if (rc != CARGO_OK) {
         return rc;

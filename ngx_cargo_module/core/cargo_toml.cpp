@@ -3,14 +3,30 @@
 
 #include <cmath>
 #include <cstring>
+#include <memory>
 #include <sstream>
 
 #define TOML_HEADER_ONLY        1
 #define TOML_EXCEPTIONS         0
 #define TOML_ENABLE_FORMATTERS  0
+#define TOML_FLOAT_CHARCONV     1
 #define TOML_MAX_NESTED_VALUES  CARGO_TOML_NESTING
 
 #include <toml++/toml.h>
+
+
+/* gives up a value that was begun, also when an exception passes */
+
+struct cargo_toml_decref {
+
+    void
+    operator()(json_t *value) const
+    {
+        json_decref(value);
+    }
+};
+
+typedef std::unique_ptr<json_t, cargo_toml_decref>  cargo_toml_value_t;
 
 
 static cargo_rc_t cargo_toml_parse_tree(cargo_str_t text, json_t **value,
@@ -118,40 +134,31 @@ static cargo_rc_t
 cargo_toml_table(const toml::table &table, json_t **value,
     cargo_error_t *error)
 {
-    json_t      *object, *member;
-    cargo_rc_t   rc;
-
-    object = json_object();
-    if (object == NULL) {
-        return CARGO_NO_MEMORY;
-    }
+    json_t              *member;
+    cargo_rc_t           rc;
+    cargo_toml_value_t   object(json_object());
 
     for (const auto &[key, node] : table) {
         const std::string_view  name = key.str();
 
         if (std::memchr(name.data(), 0, name.size())) {
-            json_decref(object);
             return cargo_refuse(error, 400, "a key contains a NUL character; "
                                 "remove it");
         }
 
         rc = cargo_toml_node(node, &member, error);
         if (rc != CARGO_OK) {
-            json_decref(object);
             return rc;
         }
 
         /* the string behind a toml::key ends in NUL */
 
-        if (json_object_set_new(object, name.data(), member) != 0) {
-            json_decref(object);
+        if (json_object_set_new(object.get(), name.data(), member) != 0) {
             return CARGO_NO_MEMORY;
         }
     }
 
-    *value = object;
-
-    return CARGO_OK;
+    return cargo_toml_owned(object.release(), value);
 }
 
 
@@ -159,31 +166,23 @@ static cargo_rc_t
 cargo_toml_array(const toml::array &array, json_t **value,
     cargo_error_t *error)
 {
-    json_t      *list, *element;
-    cargo_rc_t   rc;
-
-    list = json_array();
-    if (list == NULL) {
-        return CARGO_NO_MEMORY;
-    }
+    json_t              *element;
+    cargo_rc_t           rc;
+    cargo_toml_value_t   list(json_array());
 
     for (const toml::node &node : array) {
 
         rc = cargo_toml_node(node, &element, error);
         if (rc != CARGO_OK) {
-            json_decref(list);
             return rc;
         }
 
-        if (json_array_append_new(list, element) != 0) {
-            json_decref(list);
+        if (json_array_append_new(list.get(), element) != 0) {
             return CARGO_NO_MEMORY;
         }
     }
 
-    *value = list;
-
-    return CARGO_OK;
+    return cargo_toml_owned(list.release(), value);
 }
 
 
@@ -216,6 +215,9 @@ cargo_toml_date(const T &date)
 {
     std::ostringstream  text;
 
+    /* or a failed allocation would cut the text short and say nothing */
+
+    text.exceptions(std::ios::badbit);
     text << date;
 
     return json_string(text.str().c_str());

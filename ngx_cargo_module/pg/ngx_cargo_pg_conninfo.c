@@ -9,6 +9,12 @@ typedef struct {
 } ngx_cargo_pg_hosts_t;
 
 
+static const char *ngx_cargo_pg_option(PQconninfoOption *options,
+    const char *keyword);
+static char *ngx_cargo_pg_params(ngx_conf_t *cf, ngx_cargo_pg_conf_t *pcf,
+    PQconninfoOption *options, ngx_cargo_pg_hosts_t *list);
+static const char *ngx_cargo_pg_resolved(PQconninfoOption *option,
+    ngx_cargo_pg_hosts_t *list);
 static char *ngx_cargo_pg_resolve(ngx_conf_t *cf, const char *hosts,
     const char *ports, ngx_cargo_pg_hosts_t *list);
 static char *ngx_cargo_pg_add_host(ngx_conf_t *cf, ngx_str_t *host,
@@ -38,9 +44,7 @@ ngx_cargo_pg_parse_conninfo(ngx_conf_t *cf, ngx_cargo_pg_conf_t *pcf,
     ngx_str_t *conninfo)
 {
     char                  *rv, *error;
-    size_t                 n, i, j;
-    const char            *host, *port, *hostaddr;
-    PQconninfoOption      *options, *o;
+    PQconninfoOption      *options;
     ngx_cargo_pg_hosts_t   list;
 
     options = PQconninfoParse((char *) conninfo->data, &error);
@@ -53,46 +57,64 @@ ngx_cargo_pg_parse_conninfo(ngx_conf_t *cf, ngx_cargo_pg_conf_t *pcf,
                "\"postgresql://cargo_web@db.example/cargo\")";
     }
 
-    n = 0;
-    host = NULL;
-    port = NULL;
-    hostaddr = NULL;
+    ngx_memzero(&list, sizeof(ngx_cargo_pg_hosts_t));
+    rv = NGX_CONF_OK;
+
+    if (ngx_cargo_pg_option(options, "host")
+        && ngx_cargo_pg_option(options, "hostaddr") == NULL)
+    {
+        rv = ngx_cargo_pg_resolve(cf, ngx_cargo_pg_option(options, "host"),
+                                  ngx_cargo_pg_option(options, "port"),
+                                  &list);
+    }
+
+    if (rv == NGX_CONF_OK) {
+        rv = ngx_cargo_pg_params(cf, pcf, options, &list);
+    }
+
+    PQconninfoFree(options);
+
+    return rv;
+}
+
+
+static const char *
+ngx_cargo_pg_option(PQconninfoOption *options, const char *keyword)
+{
+    for ( /* void */ ; options->keyword; options++) {
+        if (ngx_strcmp(options->keyword, keyword) == 0) {
+            return options->val;
+        }
+    }
+
+    return NULL;
+}
+
+
+/* the administrator's values come after ours, and win */
+
+static char *
+ngx_cargo_pg_params(ngx_conf_t *cf, ngx_cargo_pg_conf_t *pcf,
+    PQconninfoOption *options, ngx_cargo_pg_hosts_t *list)
+{
+    size_t             n, i, j;
+    const char        *value;
+    PQconninfoOption  *o;
+
+    n = NGX_CARGO_PG_NDEFAULTS + 1;
 
     for (o = options; o->keyword; o++) {
         n++;
-
-        if (ngx_strcmp(o->keyword, "host") == 0) {
-            host = o->val;
-        } else if (ngx_strcmp(o->keyword, "hostaddr") == 0) {
-            hostaddr = o->val;
-        } else if (ngx_strcmp(o->keyword, "port") == 0) {
-            port = o->val;
-        }
     }
-
-    ngx_memzero(&list, sizeof(ngx_cargo_pg_hosts_t));
-
-    if (host && hostaddr == NULL) {
-        rv = ngx_cargo_pg_resolve(cf, host, port, &list);
-        if (rv != NGX_CONF_OK) {
-            PQconninfoFree(options);
-            return rv;
-        }
-    }
-
-    n += NGX_CARGO_PG_NDEFAULTS + 2;
 
     pcf->keywords = ngx_pcalloc(cf->pool, n * sizeof(char *));
     pcf->values = ngx_pcalloc(cf->pool, n * sizeof(char *));
 
     if (pcf->keywords == NULL || pcf->values == NULL) {
-        PQconninfoFree(options);
-        return "is too much for the memory there is";
+        return NGX_CONF_ERROR;
     }
 
     i = 0;
-
-    /* the administrator's values come last and win */
 
     for (j = 0; j < NGX_CARGO_PG_NDEFAULTS; j++, i++) {
         pcf->keywords[i] = ngx_cargo_pg_defaults[j][0];
@@ -100,40 +122,46 @@ ngx_cargo_pg_parse_conninfo(ngx_conf_t *cf, ngx_cargo_pg_conf_t *pcf,
     }
 
     for (o = options; o->keyword; o++) {
+        value = ngx_cargo_pg_resolved(o, list);
 
-        if (ngx_strcmp(o->keyword, "hostaddr") == 0 && list.hostaddr.data) {
-            pcf->keywords[i] = "hostaddr";
-            pcf->values[i++] = (char *) list.hostaddr.data;
-            continue;
-        }
-
-        if (o->val == NULL) {
+        if (value == NULL) {
             continue;
         }
 
         pcf->keywords[i] = ngx_cargo_pg_dup(cf, o->keyword);
-
-        if (list.host.data && ngx_strcmp(o->keyword, "host") == 0) {
-            pcf->values[i] = (char *) list.host.data;
-
-        } else if (list.port.data && ngx_strcmp(o->keyword, "port") == 0) {
-            pcf->values[i] = (char *) list.port.data;
-
-        } else {
-            pcf->values[i] = ngx_cargo_pg_dup(cf, o->val);
-        }
+        pcf->values[i] = ngx_cargo_pg_dup(cf, value);
 
         if (pcf->keywords[i] == NULL || pcf->values[i] == NULL) {
-            PQconninfoFree(options);
-            return "is too much for the memory there is";
+            return NGX_CONF_ERROR;
         }
 
         i++;
     }
 
-    PQconninfoFree(options);
-
     return NGX_CONF_OK;
+}
+
+
+static const char *
+ngx_cargo_pg_resolved(PQconninfoOption *option, ngx_cargo_pg_hosts_t *list)
+{
+    if (list->host.data == NULL) {
+        return option->val;
+    }
+
+    if (ngx_strcmp(option->keyword, "host") == 0) {
+        return (const char *) list->host.data;
+    }
+
+    if (ngx_strcmp(option->keyword, "hostaddr") == 0) {
+        return (const char *) list->hostaddr.data;
+    }
+
+    if (ngx_strcmp(option->keyword, "port") == 0 && option->val) {
+        return (const char *) list->port.data;
+    }
+
+    return option->val;
 }
 
 
@@ -213,7 +241,7 @@ ngx_cargo_pg_add_host(ngx_conf_t *cf, ngx_str_t *host, ngx_str_t *port,
             || ngx_cargo_pg_append(cf, &list->port, port, first)
                != NGX_CONF_OK)
         {
-            return "is too much for the memory there is";
+            return NGX_CONF_ERROR;
         }
     }
 

@@ -384,7 +384,8 @@ select matches(
         jsonb_build_array(pg_temp.dependency('no-such')))),
     '^400 no known crate', 'dependencies before the name');
 select matches(pg_temp.publish('bob', 'foo-bar', '1.0.0',
-                               '{"description": "x"}'), '^403 ', 'owners before spelling');
+                               '{"description": "x"}'),
+               '^403 ', 'owners before spelling');
 select matches(pg_temp.publish('alice', 'foo-bar', '1.0.0',
                                '{"description": "x"}'),
                '^400 crate was previously', 'spelling before the version');

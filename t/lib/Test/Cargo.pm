@@ -9,6 +9,7 @@ use File::Path qw(make_path remove_tree);
 use File::Temp ();
 use IO::Socket::INET;
 use Test::More ();
+use Time::HiRes ();
 
 use Test::Cargo::Client;
 use Test::Cargo::Crate;

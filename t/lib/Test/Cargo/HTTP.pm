@@ -3,6 +3,8 @@ package Test::Cargo::HTTP;
 use strict;
 use warnings;
 
+use Time::HiRes ();
+
 
 sub connect {
     my ($self, %options) = @_;

@@ -7,6 +7,7 @@ use Digest::SHA ();
 use Fcntl qw(:flock);
 use File::Find ();
 use File::Path qw(make_path remove_tree);
+use Time::HiRes ();
 
 my $USER = 'postgres';
 my $DATABASE = 'cargo';
