@@ -331,8 +331,12 @@ start_nginx()
     local i before reason
 
     if ! reason=$( (nginx_run -q -t) 2>&1 9>&- ); then
-        die "nginx refuses the configuration:" \
-            "$(grep -m 1 emerg <<< "$reason" || echo "$reason")"
+        reason=$(grep -m 1 emerg <<< "$reason" || echo "$reason")
+
+        [[ $reason != *ngx_http_cargo_module.so* ]] \
+            || reason+="; build the module for this nginx: \`make clean all\`"
+
+        die "nginx refuses the configuration: $reason"
     fi
 
     before=$(stat -c %s "$DATA/error.log" 2>/dev/null || echo 0)

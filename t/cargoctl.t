@@ -122,6 +122,7 @@ sub command_line {
     like($help, qr/^  \Q$_\E/m, "help names $_")
         for 'migrate', 'registry create', 'registry list', 'registry set',
             'account create', 'account list', 'account grant',
+            'account disable', 'account enable',
             'token create', 'token list', 'token revoke', 'sweep', 'check',
             'help', 'version';
 
@@ -412,6 +413,15 @@ sub accounts {
 
     said(['account', 'grant', 'bot', '--registry', 'main', '--role', 'none'],
          0, qr/has no role in registry `main` any more/, qr/^$/, 'none');
+
+    said(['account', 'disable', 'bot'], 0, qr/^account `bot` is disabled/,
+         qr/^$/, 'account disable');
+    like(said(['account', 'list'], 0, qr/LOGIN/, qr/^$/, 'list again'),
+         qr/ bot .* \d{4}-\d\d-\d\d/, '... shows since when');
+    said(['account', 'enable', 'bot'], 0, qr/^account `bot` is enabled/,
+         qr/^$/, 'account enable');
+    said(['account', 'disable', 'dave'], 1, qr/^$/, qr/`dave` does not exist/,
+         'disable nobody');
 }
 
 

@@ -276,18 +276,20 @@ sub limits {
     for my $row (@rows) {
         my ($setting, $max, $manifest, $text, $json) = @$row;
 
+        my $sentence = sub { $text =~ s/%d/shift @_/ger };
+
         my $try = sub {
             return publish($alice, 'limits', '1.0.' . $version++,
                            $manifest->($_[0]), $json ? $json->($_[0]) : ());
         };
 
         accepted($try->($max), "$setting: $max are allowed");
-        refused($try->($max + 1), sprintf($text, $max, $max + 1),
+        refused($try->($max + 1), $sentence->($max, $max + 1),
                 "$setting: one more is not");
         set("$setting=" . ($max + 1));
         accepted($try->($max + 1), "$setting can be raised");
         set("$setting=1");
-        refused($try->(2), sprintf($text, 1, 2), "$setting can be lowered");
+        refused($try->(2), $sentence->(1, 2), "$setting can be lowered");
         set("$setting=$max");
     }
 }

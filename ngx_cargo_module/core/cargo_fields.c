@@ -8,12 +8,10 @@
 #include "cargo_semver.h"
 
 
-#define CARGO_KEYWORDS_MAX    5
-#define CARGO_KEYWORD_MAX     20
-#define CARGO_CATEGORIES_MAX  5
+#define CARGO_KEYWORD_MAX  20
 
 /* of each number of rust-version: any of that many digits fits 64 bits */
-#define CARGO_RUST_DIGITS     19
+#define CARGO_RUST_DIGITS  19
 
 
 static cargo_rc_t cargo_fields_copy_feature(const cargo_json_place_t *place,
@@ -165,13 +163,6 @@ cargo_fields_check(json_t *release, const char *prefix, cargo_error_t *error)
                             prefix, cargo_str_arg(text));
     }
 
-    if (json_array_size(json_object_get(release, "categories"))
-        > CARGO_CATEGORIES_MAX)
-    {
-        return cargo_refuse(error, 400, "expected at most %u categories per "
-                            "crate", CARGO_CATEGORIES_MAX);
-    }
-
     return cargo_fields_check_keywords(json_object_get(release, "keywords"),
                                        error);
 }
@@ -270,11 +261,6 @@ cargo_fields_check_keywords(const json_t *keywords, cargo_error_t *error)
     size_t        i;
     json_t       *keyword;
     cargo_str_t   text;
-
-    if (json_array_size(keywords) > CARGO_KEYWORDS_MAX) {
-        return cargo_refuse(error, 400, "expected at most %u keywords per "
-                            "crate", CARGO_KEYWORDS_MAX);
-    }
 
     json_array_foreach (keywords, i, keyword) {
 

@@ -166,6 +166,14 @@ static const ctl_command_t  ctl_commands[] = {
       CTL_COMMON|CTL_REGISTRY|CTL_ROLE, ctl_account_grant,
       "give an account another role in a registry" },
 
+    { { "account", "disable" }, "LOGIN", 1, 1,
+      CTL_COMMON, ctl_account_disable,
+      "refuse all tokens of an account, until it is enabled" },
+
+    { { "account", "enable" }, "LOGIN", 1, 1,
+      CTL_COMMON, ctl_account_enable,
+      "let a disabled account in again" },
+
     { { "token", "create" }, "LOGIN", 1, 1,
       CTL_COMMON|CTL_NAME|CTL_REGISTRY|CTL_EXPIRES, ctl_token_create,
       "make a token and print its text, once" },

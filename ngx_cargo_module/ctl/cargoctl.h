@@ -78,6 +78,8 @@ ctl_rc_t ctl_registry_set(ctl_t *ctl);
 ctl_rc_t ctl_account_create(ctl_t *ctl);
 ctl_rc_t ctl_account_list(ctl_t *ctl);
 ctl_rc_t ctl_account_grant(ctl_t *ctl);
+ctl_rc_t ctl_account_disable(ctl_t *ctl);
+ctl_rc_t ctl_account_enable(ctl_t *ctl);
 ctl_rc_t ctl_token_create(ctl_t *ctl);
 ctl_rc_t ctl_token_list(ctl_t *ctl);
 ctl_rc_t ctl_token_revoke(ctl_t *ctl);

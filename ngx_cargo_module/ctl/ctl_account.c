@@ -7,6 +7,10 @@
 #include "ctl_print.h"
 
 
+static ctl_rc_t ctl_account_set_disabled(ctl_t *ctl, const char *disabled,
+    const char *said);
+
+
 ctl_rc_t
 ctl_account_create(ctl_t *ctl)
 {
@@ -130,6 +134,56 @@ ctl_account_grant(ctl_t *ctl)
     } else {
         ctl_say(ctl, "account `%s` is now %s in registry `%s`",
                 ctl->operands[0], ctl->role, ctl->registry);
+    }
+
+    json_decref(body);
+
+    return CTL_DONE;
+}
+
+
+ctl_rc_t
+ctl_account_disable(ctl_t *ctl)
+{
+    return ctl_account_set_disabled(ctl, "true", "disabled: none of its "
+                                    "tokens is let in any more");
+}
+
+
+ctl_rc_t
+ctl_account_enable(ctl_t *ctl)
+{
+    return ctl_account_set_disabled(ctl, "false", "enabled: its tokens are "
+                                    "let in again");
+}
+
+
+static ctl_rc_t
+ctl_account_set_disabled(ctl_t *ctl, const char *disabled, const char *said)
+{
+    json_t      *body;
+    ctl_rc_t     rc;
+    const char  *values[2];
+
+    rc = ctl_database_open(ctl);
+    if (rc != CTL_DONE) {
+        return rc;
+    }
+
+    values[0] = ctl->operands[0];
+    values[1] = disabled;
+
+    rc = ctl_database_call(ctl, "disable_account($1::text, $2::boolean)", 2,
+                           values, &body);
+    if (rc != CTL_DONE) {
+        return rc;
+    }
+
+    if (ctl->json) {
+        ctl_print_json(body);
+
+    } else {
+        ctl_say(ctl, "account `%s` is %s", ctl->operands[0], said);
     }
 
     json_decref(body);

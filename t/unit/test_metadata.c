@@ -114,6 +114,8 @@ static const char *const  accepted[] = {
     CRATE(",\"rust_version\":\"1\""),
     CRATE(",\"rust_version\":\"1.70.0\""),
     CRATE(",\"keywords\":[\"a-b\",\"c++\",\"1_x\",\"abcdefghijklmnopqrst\"]"),
+    CRATE(",\"keywords\":[\"1\",\"2\",\"3\",\"4\",\"5\",\"6\"]"),
+    CRATE(",\"categories\":[\"1\",\"2\",\"3\",\"4\",\"5\",\"6\"]"),
     CRATE(",\"features\":{\"a\":[\"dep:d\",\"d?/x\",\"d/x\"],\"1+b.c\":[]}"),
     CRATE(",\"description\":\"\303\274 \360\237\230\200 \\ud83d\\ude00\"")
 };
@@ -180,10 +182,6 @@ static const metadata_case_t  refusals[] = {
     { CRATE(",\"keywords\":[\"abcdefghijklmnopqrstu\"]"),
       "\"abcdefghijklmnopqrstu\" is an invalid keyword (keywords must have "
       "less than 20 characters)" },
-    { CRATE(",\"keywords\":[\"1\",\"2\",\"3\",\"4\",\"5\",\"6\"]"),
-      "expected at most 5 keywords per crate" },
-    { CRATE(",\"categories\":[\"1\",\"2\",\"3\",\"4\",\"5\",\"6\"]"),
-      "expected at most 5 categories per crate" },
     { CRATE(",\"homepage\":\"javascript:x\""),
       "URL for field `homepage` must begin with http:// or https:// "
       "(url: javascript:x)" },

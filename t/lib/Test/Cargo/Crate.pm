@@ -199,7 +199,7 @@ sub index_path {
 
     return $length < 3 ? "/index/$length/$name"
          : $length == 3 ? '/index/3/' . substr($name, 0, 1) . "/$name"
-         : '/index/' . join '/', substr($name, 0, 2), substr($name, 2, 2), $name;
+         : join '/', '/index', substr($name, 0, 2), substr($name, 2, 2), $name;
 }
 
 
