@@ -89,11 +89,18 @@ install_packages()
         chmod 755 "$policy"
     fi
 
+    # lists that are missing or old are the usual reason for a failure
+    apt_install \
+        || { apt-get update -q >&2 && apt_install; } \
+        || die "apt-get could not install them (see above)"
+}
+
+
+apt_install()
+{
     # shellcheck disable=SC2086
     DEBIAN_FRONTEND=noninteractive \
-        apt-get install -q -y --no-install-recommends $missing >&2 \
-        || die "apt-get could not install them (see above): if it found no" \
-               "such package, run \`apt-get update\` and try again"
+        apt-get install -q -y --no-install-recommends $missing >&2
 }
 
 

@@ -15,7 +15,7 @@ use Test::Cargo;
 
 my $POLICY = '/usr/sbin/policy-rc.d';
 
-my $t = Test::Cargo->new()->plan(14);
+my $t = Test::Cargo->new()->plan(15);
 my $bin = $t->dir() . '/bin';
 my $had_policy = -e $POLICY;
 
@@ -61,7 +61,9 @@ is($out, '', 'what another set needs is left out');
 
     ($rc, $out) = install('gcc', 'build');
     is($rc, 1, 'apt-get fails');
-    like($out, qr/run `apt-get update` and try again$/, 'what to do');
+    like($out, qr/^install-packages: apt-get could not install them/m,
+         'says so');
+    like(asked(), qr/^update -q$/m, 'not without having asked for new lists');
 }
 
 {

@@ -6,11 +6,28 @@
 #include <memory>
 #include <sstream>
 
+/*
+ * toml++ 3.3 asserts what "[=" in a text makes untrue, and with NDEBUG tells
+ * the compiler that it can't be: neither will do for text from the network.
+ */
+#undef NDEBUG
+
+#define TOML_ASSERT(condition)                                                \
+    do {                                                                      \
+        if (!(condition)) {                                                   \
+            cargo_toml_throw();                                               \
+        }                                                                     \
+    } while (0)
+
 #define TOML_HEADER_ONLY        1
 #define TOML_EXCEPTIONS         0
 #define TOML_ENABLE_FORMATTERS  0
 #define TOML_FLOAT_CHARCONV     1
 #define TOML_MAX_NESTED_VALUES  CARGO_TOML_NESTING
+
+struct cargo_toml_broken { };
+
+[[noreturn]] static void cargo_toml_throw();
 
 #include <toml++/toml.h>
 
@@ -60,6 +77,11 @@ cargo_toml_parse(cargo_str_t text, json_t **value, cargo_error_t *error)
 
     try {
         return cargo_toml_parse_tree(text, value, error);
+
+    } catch (const cargo_toml_broken &) {
+        return cargo_refuse(error, 400, "TOML parse error: a table header, "
+                            "key or value begins with a character that it "
+                            "can't begin with");
 
     } catch (...) {
         return CARGO_NO_MEMORY;
@@ -230,4 +252,11 @@ cargo_toml_owned(json_t *json, json_t **value)
     *value = json;
 
     return json ? CARGO_OK : CARGO_NO_MEMORY;
+}
+
+
+static void
+cargo_toml_throw()
+{
+    throw cargo_toml_broken();
 }

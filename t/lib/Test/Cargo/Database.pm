@@ -1,0 +1,169 @@
+package Test::Cargo::Database;
+
+use strict;
+use warnings;
+
+use Exporter qw(import);
+use POSIX ();
+use Time::HiRes ();
+
+use Test::Cargo::Postgres;
+
+our @EXPORT = qw(backends hold in_background log_lines release start_request
+                 terminate_backends timed);
+
+
+sub hold {
+    my ($t, $statement) = @_;
+
+    my $name = 'holder-' . ++$t->{holders};
+
+    my $pid = $t->spawn(
+        name => $name, stdout => $t->dir() . '/holder.log',
+        command => [ Test::Cargo::Postgres::postgres_bin('psql'), '-XAtq',
+                     '-c', "begin; $statement; select pg_sleep(600)" ],
+        env => { $t->postgres_env('postgres'), PGAPPNAME => $name },
+    );
+
+    $t->wait_for(sub {
+        $t->sql("select count(*) from pg_stat_activity where"
+                . " application_name = '$name' and wait_event = 'PgSleep'");
+    }) or die "no lock: " . ($t->read_file('holder.log') // '');
+
+    return { name => $name, pid => $pid };
+}
+
+
+sub release {
+    my ($t, $held) = @_;
+
+    $t->sql("select pg_terminate_backend(pid, 10000) from pg_stat_activity"
+            . " where application_name = '$held->{name}'");
+    $t->reap($held->{pid}, 10);
+}
+
+
+sub backends {
+    my ($t, $condition) = @_;
+
+    return $t->sql('select count(*) from pg_stat_activity where usename ='
+                   . " 'cargo_web' and " . ($condition // 'true'));
+}
+
+
+sub terminate_backends {
+    my ($t, $condition) = @_;
+
+    return $t->sql('select count(pg_terminate_backend(pid, 10000)) from'
+                   . " pg_stat_activity where usename = 'cargo_web' and "
+                   . ($condition // 'true'));
+}
+
+
+sub log_lines {
+    my ($t, $pattern) = @_;
+
+    return grep { $_ =~ $pattern }
+           split /\n/, $t->read_file('error.log') // '';
+}
+
+
+sub timed {
+    my ($code) = @_;
+
+    my $start = Time::HiRes::time();
+    my $value = $code->();
+
+    return ($value, Time::HiRes::time() - $start);
+}
+
+
+sub start_request {
+    my ($t, $method, $uri, %headers) = @_;
+
+    my $connection = $t->connect(timeout => delete $headers{timeout} // 15);
+
+    $headers{Host} //= 'localhost';
+    $headers{Connection} //= 'close';
+
+    $connection->send("$method $uri HTTP/1.1\r\n"
+        . join('', map { "$_: $headers{$_}\r\n" } sort keys %headers)
+        . "\r\n");
+
+    return $connection;
+}
+
+
+sub in_background {
+    my ($t, $code) = @_;
+
+    my $number = ++$t->{backgrounds};
+    my $path = $t->path("background/$number");
+    my $pid = fork() // die "fork: $!\n";
+
+    if ($pid) {
+        $t->{children}{$pid} = "background $number";
+        return sub { _result($t, $pid, $path, @_) };
+    }
+
+    $SIG{TERM} = 'DEFAULT';
+
+    my $text = eval { $code->() } // "died: $@";
+
+    $t->write_file("background/$number", "$text\n");
+    POSIX::_exit(0);
+}
+
+
+sub _result {
+    my ($t, $pid, $path, $seconds) = @_;
+
+    $t->reap($pid, $seconds // 30) // die "a background job hangs\n";
+
+    my $text = $t->read_file($path) // die "a background job died\n";
+    chomp $text;
+
+    die "a background job $text\n" if $text =~ /^died: /;
+
+    return $text;
+}
+
+
+1;
+
+__END__
+
+=head1 NAME
+
+Test::Cargo::Database - what goes on in the database of a test
+
+=head1 FUNCTIONS
+
+=head2 hold($t, $statement), release($t, $held)
+
+Runs the statement (C<lock table ...>) in a transaction of another session
+and keeps that open until release().
+
+=head2 backends($t, $condition), terminate_backends($t, $condition)
+
+How many server processes nginx's connections have (that meet a condition on
+pg_stat_activity); ends them as an administrator would, and waits for it.
+
+=head2 log_lines($t, $pattern)
+
+The lines of nginx's error log that match.
+
+=head2 timed($code)
+
+What the code returns, and the seconds it took.
+
+=head2 start_request($t, $method, $uri, %headers)
+
+Sends a request and returns the connection, for receive() later.
+
+=head2 in_background($t, $code)
+
+Runs the code in a child.  Returns a function that waits for it and returns
+the text that the code returned.
+
+=cut
