@@ -190,7 +190,7 @@ sub early_http2 {
             my $payload = substr substr($buffer, 0, 9 + $length, ''), 9;
 
             $data .= $payload if $type == 0;
-            $reset = unpack 'N', $payload if $type == 3 || $type == 7;
+            $reset = unpack 'N', $payload if $type == 3;
         }
     }
 

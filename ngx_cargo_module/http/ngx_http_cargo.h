@@ -28,6 +28,8 @@
 #include "ngx_cargo_blob.h"
 #include "ngx_cargo_pg.h"
 
+#include "cargo_token.h"
+
 
 typedef enum {
     NGX_HTTP_CARGO_NONE = 0,
@@ -115,18 +117,11 @@ typedef struct {
 } ngx_http_cargo_ctx_t;
 
 
-typedef enum {
-    NGX_HTTP_CARGO_TOKEN_ABSENT = 0,
-    NGX_HTTP_CARGO_TOKEN_GIVEN,
-    NGX_HTTP_CARGO_TOKEN_MALFORMED
-} ngx_http_cargo_token_e;
-
 /* a token as the SQL functions take it: its hash as bytea in hex */
 typedef struct {
-    ngx_http_cargo_token_e       state;
-    ngx_int_t                    refused;   /* status, when malformed */
-    ngx_str_t                    hash;
+    ngx_str_t                    hash;          /* empty without a token */
     u_char                       text[sizeof("\\x") + 64];
+    cargo_error_t                error;         /* status 0: well formed */
 } ngx_http_cargo_token_t;
 
 
@@ -145,6 +140,12 @@ extern const ngx_uint_t                ngx_http_cargo_nstatements;
 ngx_http_cargo_ctx_t *ngx_http_cargo_get_ctx(ngx_http_request_t *r);
 
 /*
+ * The beginning of a handler for GET and HEAD: makes the state, drops a body.
+ * NGX_OK, or a status to return.
+ */
+ngx_int_t ngx_http_cargo_read_only(ngx_http_request_t *r);
+
+/*
  * Calls a SQL function; params ends with the statement's number, a NULL
  * element is SQL's null.  NGX_OK: answered() will be called, with status 503
  * when the database could not be asked.  Else a status to finalize with.
@@ -157,7 +158,11 @@ ngx_int_t ngx_http_cargo_query(ngx_http_request_t *r,
 ngx_int_t ngx_http_cargo_answer_field(ngx_http_request_t *r,
     ngx_http_cargo_answer_t *answer, ngx_uint_t column, ngx_str_t *value);
 
-/* of the Authorization header; NGX_ERROR when there is no memory */
+/*
+ * Of the Authorization header.  A value that is no token is hashed like any
+ * other, and error says what is wrong with it: a reader is told by the
+ * database whether that matters.  NGX_ERROR when there is no memory.
+ */
 ngx_int_t ngx_http_cargo_token(ngx_http_request_t *r,
     ngx_http_cargo_token_t *token);
 

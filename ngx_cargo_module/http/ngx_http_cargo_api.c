@@ -199,8 +199,9 @@ ngx_http_cargo_write_token(ngx_http_request_t *r,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (token->state == NGX_HTTP_CARGO_TOKEN_MALFORMED) {
-        return token->refused;
+    if (token->error.status) {
+        return ngx_http_cargo_refuse(r, token->error.status, "%s",
+                                     token->error.detail);
     }
 
     return NGX_OK;

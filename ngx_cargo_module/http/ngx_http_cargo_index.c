@@ -30,20 +30,10 @@ static ngx_int_t ngx_http_cargo_index_cache_control(ngx_http_request_t *r,
 ngx_int_t
 ngx_http_cargo_index_handler(ngx_http_request_t *r)
 {
-    ngx_int_t              rc;
-    ngx_str_t              path;
-    ngx_http_cargo_ctx_t  *ctx;
+    ngx_int_t  rc;
+    ngx_str_t  path;
 
-    ctx = ngx_http_cargo_get_ctx(r);
-    if (ctx == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
-        return ngx_http_cargo_not_allowed(r, "GET, HEAD");
-    }
-
-    rc = ngx_http_discard_request_body(r);
+    rc = ngx_http_cargo_read_only(r);
     if (rc != NGX_OK) {
         return rc;
     }

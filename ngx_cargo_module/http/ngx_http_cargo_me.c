@@ -32,19 +32,12 @@ ngx_http_cargo_me_handler(ngx_http_request_t *r)
     ngx_str_t              page, url;
     ngx_http_cargo_ctx_t  *ctx;
 
-    ctx = ngx_http_cargo_get_ctx(r);
-    if (ctx == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
-        return ngx_http_cargo_not_allowed(r, "GET, HEAD");
-    }
-
-    rc = ngx_http_discard_request_body(r);
+    rc = ngx_http_cargo_read_only(r);
     if (rc != NGX_OK) {
         return rc;
     }
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
 
     /* the host in it is the client's own word */
 

@@ -1,8 +1,6 @@
 
 #include "ngx_http_cargo.h"
 
-#include "cargo_token.h"
-
 
 static void ngx_http_cargo_cleanup(void *data);
 static ngx_int_t ngx_http_cargo_evaluate(ngx_http_request_t *r,
@@ -11,6 +9,8 @@ static void ngx_http_cargo_answered(ngx_cargo_pg_job_t *job);
 static void ngx_http_cargo_read_answer(ngx_http_request_t *r,
     ngx_cargo_pg_job_t *job, ngx_http_cargo_answer_t *answer);
 static ngx_uint_t ngx_http_cargo_may_pass(const char *sqlstate);
+static void ngx_http_cargo_not_our_token(ngx_http_request_t *r,
+    ngx_http_cargo_token_t *token);
 
 
 const ngx_cargo_pg_statement_t  ngx_http_cargo_statements[] = {
@@ -112,6 +112,21 @@ ngx_http_cargo_evaluate(ngx_http_request_t *r, ngx_http_cargo_ctx_t *ctx)
     }
 
     return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_cargo_read_only(ngx_http_request_t *r)
+{
+    if (ngx_http_cargo_get_ctx(r) == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
+        return ngx_http_cargo_not_allowed(r, "GET, HEAD");
+    }
+
+    return ngx_http_discard_request_body(r);
 }
 
 
@@ -262,22 +277,16 @@ ngx_http_cargo_answer_field(ngx_http_request_t *r,
 }
 
 
-/*
- * A value that is no token at all is hashed like any other: the database
- * will not know it, and a public registry does not care.
- */
-
 ngx_int_t
 ngx_http_cargo_token(ngx_http_request_t *r, ngx_http_cargo_token_t *token)
 {
-    u_char                 hash[CARGO_TOKEN_HASH];
-    cargo_rc_t             rc;
-    cargo_str_t            header, text;
-    cargo_error_t          error;
-    cargo_arena_t         *arena;
-    ngx_http_cargo_ctx_t  *ctx;
+    u_char           hash[CARGO_TOKEN_HASH];
+    cargo_rc_t       rc;
+    cargo_str_t      header, text;
+    cargo_arena_t   *arena;
 
-    ngx_memzero(token, sizeof(ngx_http_cargo_token_t));
+    token->hash.len = 0;
+    token->error.status = 0;
 
     if (r->headers_in.authorization == NULL) {
         return NGX_OK;
@@ -291,23 +300,13 @@ ngx_http_cargo_token(ngx_http_request_t *r, ngx_http_cargo_token_t *token)
         return NGX_ERROR;
     }
 
-    token->state = NGX_HTTP_CARGO_TOKEN_GIVEN;
-
-    rc = cargo_token_of_authorization(arena, header, &text, &error);
+    rc = cargo_token_of_authorization(arena, header, &text, &token->error);
 
     if (rc == CARGO_REFUSED) {
-        token->state = NGX_HTTP_CARGO_TOKEN_MALFORMED;
-        token->refused = ngx_http_cargo_refuse(r, error.status, "%s",
-                                               error.detail);
         text = header;
 
     } else if (rc == CARGO_OK && !cargo_token_wellformed(text)) {
-        token->state = NGX_HTTP_CARGO_TOKEN_MALFORMED;
-        ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
-        token->refused = ngx_http_cargo_refuse(r, NGX_HTTP_FORBIDDEN,
-                             "authentication failed: this is not a token of "
-                             "this registry; see %V/me, then run "
-                             "`cargo login`", &ctx->base_url);
+        ngx_http_cargo_not_our_token(r, token);
     }
 
     if (rc == CARGO_NO_MEMORY || cargo_token_hash(text, hash) == -1) {
@@ -323,6 +322,21 @@ ngx_http_cargo_token(ngx_http_request_t *r, ngx_http_cargo_token_t *token)
                       - token->text;
 
     return NGX_OK;
+}
+
+
+static void
+ngx_http_cargo_not_our_token(ngx_http_request_t *r,
+    ngx_http_cargo_token_t *token)
+{
+    ngx_http_cargo_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
+
+    (void) cargo_refuse(&token->error, NGX_HTTP_FORBIDDEN,
+                        "authentication failed: this is not a token of this "
+                        "registry; see %.*s/me, then run `cargo login`",
+                        (int) ctx->base_url.len, ctx->base_url.data);
 }
 
 

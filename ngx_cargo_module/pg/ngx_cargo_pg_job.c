@@ -129,6 +129,7 @@ ngx_cargo_pg_sqlstate(ngx_cargo_pg_job_t *job)
 void
 ngx_cargo_pg_job_timer(ngx_event_t *ev)
 {
+    ngx_uint_t                  level;
     ngx_cargo_pg_job_t         *job;
     ngx_cargo_pg_handler_pt     handler;
     ngx_cargo_pg_connection_t  *conn;
@@ -137,11 +138,15 @@ ngx_cargo_pg_job_timer(ngx_event_t *ev)
     conn = job->connection;
     handler = job->handler;
 
+    /* an outage is in the log already */
+    level = (conn == NULL && job->connections->down) ? NGX_LOG_INFO
+                                                     : NGX_LOG_ERR;
+
     job->handler = NULL;
     job->outcome = NGX_CARGO_PG_TIMED_OUT;
     job->maybe_done = (conn != NULL);
 
-    ngx_log_error(NGX_LOG_ERR, ev->log, 0,
+    ngx_log_error(level, ev->log, 0,
                   "cargo pg: %s took longer than %M ms (%s)",
                   job->statement->name, job->connections->conf->timeout,
                   conn ? "in the database" : "waiting for a connection");

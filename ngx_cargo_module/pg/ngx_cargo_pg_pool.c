@@ -232,6 +232,11 @@ ngx_cargo_pg_dispatch(ngx_cargo_pg_pool_t *pool)
             ngx_cargo_pg_broken(conn, "sending");
         }
     }
+
+    if (pool->down && !ngx_exiting) {
+        /* jobs are refused meanwhile, so none would wait and bring this on */
+        ngx_cargo_pg_open_another(pool);
+    }
 }
 
 
@@ -411,6 +416,9 @@ ngx_cargo_pg_fail_waiting(ngx_cargo_pg_pool_t *pool)
 
         job = ngx_queue_data(q, ngx_cargo_pg_job_t, queue);
         job->outcome = NGX_CARGO_PG_UNAVAILABLE;
+
+        /* the handler of one may abandon others: they wait no more */
+        job->connections = NULL;
 
         ngx_queue_insert_tail(&done, q);
     }

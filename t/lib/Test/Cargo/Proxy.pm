@@ -183,7 +183,8 @@ sub _accept {
 sub _relay {
     my ($proxy, $from) = @_;
 
-    my $n = sysread $from->{socket}, my $data, $CHUNK;
+    my $data;
+    my $n = sysread $from->{socket}, $data, $CHUNK;
 
     return if !defined $n && ($!{EAGAIN} || $!{EINTR});
 
@@ -237,7 +238,9 @@ sub _flush {
 sub _obey {
     my ($proxy) = @_;
 
-    exit 0 if !sysread $proxy->{commander}, my $text, 1024;
+    my $text;
+
+    exit 0 if !sysread $proxy->{commander}, $text, 1024;
 
     my ($word, $number) = split ' ', $text;
     my $answer = 'ok';
