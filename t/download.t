@@ -177,6 +177,7 @@ sub path_variants {
         'no version' => "Foo-Bar/$sum/Foo-Bar-",
         'no semver' => "Foo-Bar/$sum/Foo-Bar-1.0",
         'an invalid name' => "foo.bar/$sum/foo.bar-1.0.0",
+        'an encoded slash' => "Foo-Bar%2F$sum/Foo-Bar-1.0.0",
         'a blob\'s own path' => blob_of($sum) =~ s/\.crate//r,
     );
 

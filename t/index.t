@@ -212,7 +212,8 @@ sub layout {
     for my $uri (qw(a 1/A 2/a 1/ab a/ 1//a/ ab ab/ab 3/abc 3/b/abc 3/A/abc
                     ab/cd/Abcdef Ab/cd/abcdef AB/CD/ABCDEF ab/cd/abcdef/
                     ab/cd/abcdef.json ab/ce/abcdef abcdef ab/cd/ef/abcdef
-                    cd/ab/abcdef ab/cd/ab%20def)) {
+                    cd/ab/abcdef
+                    ab/cd/ab%20def ab%2Fcd/abcdef ab/cd%2fabcdef)) {
         my $r = $t->get("/index/$uri");
 
         is("$r->{status} $r->{body}", "404 $NO_PATH",

@@ -220,9 +220,6 @@ sub publish_is_interrupted {
     ok($t->wait_for(sub { backends($t, $in_publish) }),
        'a publish is in the middle');
 
-    my @tables = map { $t->sql("select count(*) from cargo_store.$_") }
-        qw(crates owners changes);
-
     is(terminate_backends($t, $in_publish), 1, 'its connection is ended');
     like($request->(), qr/^503 .*before it heard/,
          'the client hears that nobody knows');

@@ -36,7 +36,7 @@ cargo_rc_t cargo_toml_parse(cargo_str_t text, json_t **value,
     cargo_error_t *error);
 
 /* 400 when some key has more dots than allowed; the text may be any bytes */
-cargo_rc_t cargo_toml_check_dots(cargo_str_t text, cargo_error_t *error);
+cargo_rc_t cargo_toml_scan(cargo_str_t text, cargo_error_t *error);
 
 
 #ifdef __cplusplus

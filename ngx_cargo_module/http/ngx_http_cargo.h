@@ -168,6 +168,7 @@ ngx_int_t ngx_http_cargo_token(ngx_http_request_t *r,
 
 ngx_int_t ngx_http_cargo_add_header(ngx_http_request_t *r, const char *name,
     ngx_str_t *value);
+void ngx_http_cargo_drop_header(ngx_http_request_t *r, const char *name);
 
 /* a strong one; tag comes without quotes */
 ngx_int_t ngx_http_cargo_set_etag(ngx_http_request_t *r, ngx_str_t *tag);
@@ -189,6 +190,9 @@ ngx_str_t ngx_http_cargo_uri_after(ngx_http_request_t *r, const char *name,
  */
 ngx_uint_t ngx_http_cargo_split(ngx_str_t path, ngx_str_t *segments,
     ngx_uint_t max);
+
+/* whether the path holds a "%2F", which nginx has decoded by now */
+ngx_uint_t ngx_http_cargo_encoded_slash(ngx_http_request_t *r);
 
 
 /* ngx_http_cargo_error.c */

@@ -21,7 +21,6 @@ static ngx_uint_t ngx_http_cargo_route_matches(ngx_http_cargo_route_t *route,
     ngx_str_t *segments, ngx_uint_t n);
 static ngx_int_t ngx_http_cargo_route(ngx_http_request_t *r,
     ngx_http_cargo_route_t *route, ngx_str_t *segments);
-static ngx_uint_t ngx_http_cargo_encoded_slash(ngx_http_request_t *r);
 
 
 static ngx_http_cargo_route_t  ngx_http_cargo_routes[] = {
@@ -205,22 +204,4 @@ ngx_http_cargo_write_token(ngx_http_request_t *r,
     }
 
     return NGX_OK;
-}
-
-
-/* "a%2Fb" is no name, and must not become two segments */
-
-static ngx_uint_t
-ngx_http_cargo_encoded_slash(ngx_http_request_t *r)
-{
-    u_char  *p, *last;
-
-    p = r->unparsed_uri.data;
-    last = ngx_strlchr(p, p + r->unparsed_uri.len, '?');
-
-    if (last == NULL) {
-        last = p + r->unparsed_uri.len;
-    }
-
-    return ngx_strlcasestrn(p, last, (u_char *) "%2f", 2) != NULL;
 }

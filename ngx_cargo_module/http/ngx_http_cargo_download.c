@@ -102,6 +102,7 @@ ngx_http_cargo_download_api(ngx_http_request_t *r, ngx_http_cargo_ctx_t *ctx)
     n = ngx_http_cargo_split(path, segments, 4);
 
     if (n != 4
+        || ngx_http_cargo_encoded_slash(r)
         || segments[0].len != sizeof("crates") - 1
         || ngx_strncmp(segments[0].data, "crates", segments[0].len) != 0
         || segments[3].len != sizeof("download") - 1
@@ -149,6 +150,7 @@ ngx_http_cargo_download_file(ngx_http_request_t *r,
     end = r->uri.data + r->uri.len;
 
     if (i != 2
+        || ngx_http_cargo_encoded_slash(r)
         || parts[0].len != NGX_CARGO_BLOB_HEX
         || parts[1].len == 0
         || (size_t) (end - file) < parts[1].len + sizeof("-.crate") - 1
@@ -275,7 +277,16 @@ ngx_http_cargo_download_found(ngx_http_request_t *r,
 #if (NGX_HTTP_GZIP)
     r->gzip_tested = 1;
     r->gzip_ok = 0;
+
+    /* gzip_static does not look at these two but at the header */
+    r->headers_in.accept_encoding = NULL;
 #endif
+
+    /* with both validators the tag decides (RFC 9110, 13.2.2) */
+
+    if (r->headers_in.if_none_match) {
+        r->headers_in.if_modified_since = NULL;
+    }
 
     return NGX_OK;
 }

@@ -362,7 +362,12 @@ ngx_http_cargo_error_headers(ngx_http_request_t *r,
         }
     }
 
-    /* a cache in between must not remember a 404 until after the publish */
+    /*
+     * A cache in between must not remember a 404 until after the publish, nor
+     * what was said of the whole file when a range of it is refused.
+     */
+
+    ngx_http_cargo_drop_header(r, "Cache-Control");
 
     ngx_str_set(&value, "no-store");
 

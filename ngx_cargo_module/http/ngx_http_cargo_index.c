@@ -146,7 +146,9 @@ ngx_http_cargo_index_document(ngx_http_request_t *r, ngx_str_t *path)
     index_path.data = path->data;
     index_path.len = path->len;
 
-    if (cargo_name_of_index_path(index_path, &name, &error) == CARGO_OK) {
+    if (!ngx_http_cargo_encoded_slash(r)
+        && cargo_name_of_index_path(index_path, &name, &error) == CARGO_OK)
+    {
         ctx->crate.data = name.data;
         ctx->crate.len = name.len;
     }

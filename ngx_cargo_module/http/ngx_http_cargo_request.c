@@ -363,6 +363,30 @@ ngx_http_cargo_add_header(ngx_http_request_t *r, const char *name,
 }
 
 
+void
+ngx_http_cargo_drop_header(ngx_http_request_t *r, const char *name)
+{
+    size_t            len;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    len = ngx_strlen(name);
+
+    for (part = &r->headers_out.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (h[i].key.len == len
+                && ngx_strncasecmp(h[i].key.data, (u_char *) name, len) == 0)
+            {
+                h[i].hash = 0;
+            }
+        }
+    }
+}
+
+
 ngx_int_t
 ngx_http_cargo_set_etag(ngx_http_request_t *r, ngx_str_t *tag)
 {
@@ -496,4 +520,22 @@ ngx_http_cargo_split(ngx_str_t path, ngx_str_t *segments, ngx_uint_t max)
 
         p = slash + 1;
     }
+}
+
+
+/* "a%2Fb" is no name, and must not become two segments */
+
+ngx_uint_t
+ngx_http_cargo_encoded_slash(ngx_http_request_t *r)
+{
+    u_char  *p, *last;
+
+    p = r->unparsed_uri.data;
+    last = ngx_strlchr(p, p + r->unparsed_uri.len, '?');
+
+    if (last == NULL) {
+        last = p + r->unparsed_uri.len;
+    }
+
+    return ngx_strlcasestrn(p, last, (u_char *) "%2f", 2) != NULL;
 }

@@ -198,6 +198,7 @@ ngx_cargo_pg_ready(ngx_cargo_pg_connection_t *conn)
 
     conn->state = NGX_CARGO_PG_READY;
     conn->prepared = 0;
+    conn->unusable = 0;
     conn->c->idle = 1;
 
     ngx_cargo_pg_connected(conn->pool);
@@ -233,6 +234,7 @@ ngx_cargo_pg_close(ngx_cargo_pg_connection_t *conn)
 
     conn->pg = NULL;
     conn->state = NGX_CARGO_PG_DOWN;
+    conn->renew = 0;
 }
 
 
@@ -357,6 +359,9 @@ ngx_cargo_pg_read(ngx_cargo_pg_connection_t *conn)
 
     if (rc != NGX_OK || ngx_cargo_pg_flush(conn) != NGX_OK) {
         ngx_cargo_pg_broken(conn, "receiving");
+
+    } else if (conn->nsent == 0 && conn->renew) {
+        ngx_cargo_pg_close(conn);
 
     } else if (conn->nsent == 0) {
         conn->c->idle = 1;

@@ -10,7 +10,9 @@ static void ngx_cargo_pg_result(ngx_cargo_pg_connection_t *conn,
     PGresult *result);
 static void ngx_cargo_pg_synced(ngx_cargo_pg_connection_t *conn,
     ngx_queue_t *done);
-static ngx_uint_t ngx_cargo_pg_not_executed(ngx_cargo_pg_job_t *job);
+static ngx_uint_t ngx_cargo_pg_try_again(ngx_cargo_pg_connection_t *conn,
+    ngx_cargo_pg_job_t *job);
+static void ngx_cargo_pg_renew(ngx_cargo_pg_connection_t *conn);
 static ngx_uint_t ngx_cargo_pg_tls_pending(ngx_cargo_pg_connection_t *conn);
 
 
@@ -32,7 +34,9 @@ ngx_cargo_pg_send(ngx_cargo_pg_connection_t *conn, ngx_cargo_pg_job_t *job)
     conn->nsent++;
     conn->c->idle = 0;
 
-    if (conn->pool->conf->prepare) {
+    /* a second try depends on nothing that the session may have lost */
+
+    if (conn->pool->conf->prepare && !job->retried) {
 
         if (!(conn->prepared & bit)) {
             if (PQsendPrepare(conn->pg, st->name, st->text, 0, NULL) != 1) {
@@ -132,8 +136,12 @@ ngx_cargo_pg_result(ngx_cargo_pg_connection_t *conn, PGresult *result)
 
         break;
 
+    case PGRES_COMMAND_OK:
+        job->preparing = 0;
+        break;
+
     default:
-        /* the statement was prepared, or skipped after an error */
+        /* skipped after an error */
         break;
     }
 
@@ -144,7 +152,6 @@ ngx_cargo_pg_result(ngx_cargo_pg_connection_t *conn, PGresult *result)
 static void
 ngx_cargo_pg_synced(ngx_cargo_pg_connection_t *conn, ngx_queue_t *done)
 {
-    uint32_t             bit;
     const char          *message;
     ngx_queue_t         *q;
     ngx_cargo_pg_job_t  *job;
@@ -166,14 +173,11 @@ ngx_cargo_pg_synced(ngx_cargo_pg_connection_t *conn, ngx_queue_t *done)
 
     job->outcome = NGX_CARGO_PG_FAILED;
 
-    if (ngx_cargo_pg_not_executed(job)) {
-        bit = (uint32_t) 1 << (job->statement - conn->pool->conf->statements);
-        conn->prepared &= ~bit;
-
-        if (!job->retried && job->handler) {
-            ngx_cargo_pg_put_back(conn->pool, job);
-            return;
-        }
+    if (ngx_cargo_pg_try_again(conn, job)
+        && !job->retried && job->handler)
+    {
+        ngx_cargo_pg_put_back(conn->pool, job);
+        return;
     }
 
     message = PQresultErrorField(job->result, PG_DIAG_MESSAGE_PRIMARY);
@@ -190,26 +194,58 @@ ngx_cargo_pg_synced(ngx_cargo_pg_connection_t *conn, ngx_queue_t *done)
 /* errors after which nothing has happened, and which a second try may avoid */
 
 static ngx_uint_t
-ngx_cargo_pg_not_executed(ngx_cargo_pg_job_t *job)
+ngx_cargo_pg_try_again(ngx_cargo_pg_connection_t *conn,
+    ngx_cargo_pg_job_t *job)
 {
-    ngx_uint_t          i;
-    const char         *state;
-    static const char  *states[] = {
-        "26000",    /* a pooler or DISCARD took the prepared statement away */
-        "0A000",    /* a migration changed what the cached plan returns */
-        "40001",    /* serialization failure */
-        "40P01"     /* deadlock */
-    };
+    uint32_t     bit;
+    const char  *state;
 
     state = ngx_cargo_pg_sqlstate(job);
+    bit = (uint32_t) 1 << (job->statement - conn->pool->conf->statements);
 
-    for (i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
-        if (ngx_strcmp(state, states[i]) == 0) {
-            return 1;
-        }
+    if (ngx_strcmp(state, "26000") == 0) {
+        /* a pooler or DISCARD took the prepared statement away */
+        conn->prepared &= ~bit;
+        return 1;
     }
 
-    return job->preparing;
+    if (ngx_strcmp(state, "42P05") == 0) {
+        /* it had been prepared anew before the last 26000 came back */
+        conn->prepared |= bit;
+        return 1;
+    }
+
+    if (ngx_strcmp(state, "0A000") == 0) {
+        /* a migration changed what the cached plan returns */
+        ngx_cargo_pg_renew(conn);
+        return 1;
+    }
+
+    if (job->preparing) {
+        conn->prepared &= ~bit;
+        return 1;
+    }
+
+    /* serialization failure, deadlock */
+
+    return ngx_strcmp(state, "40001") == 0 || ngx_strcmp(state, "40P01") == 0;
+}
+
+
+/*
+ * A statement cannot be prepared again under its name, and libpq has no way
+ * to drop one before PostgreSQL 17: the session ends with its last answer.
+ */
+
+static void
+ngx_cargo_pg_renew(ngx_cargo_pg_connection_t *conn)
+{
+    conn->renew = 1;
+
+    if (conn->state == NGX_CARGO_PG_READY) {
+        conn->state = NGX_CARGO_PG_DRAINING;
+        ngx_add_timer(&conn->timer, conn->pool->conf->timeout);
+    }
 }
 
 
@@ -226,5 +262,7 @@ ngx_cargo_pg_tls_pending(ngx_cargo_pg_connection_t *conn)
 
     ssl = PQsslStruct(conn->pg, "OpenSSL");
 
-    return ssl && SSL_has_pending(ssl);
+    /* not SSL_has_pending(): half a record would keep the worker spinning */
+
+    return ssl && SSL_pending(ssl) > 0;
 }

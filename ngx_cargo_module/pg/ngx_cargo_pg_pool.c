@@ -185,8 +185,14 @@ ngx_cargo_pg_submit(ngx_cargo_pg_pool_t *pool, ngx_cargo_pg_job_t *job)
 
     ngx_add_timer(&job->timer, pool->conf->timeout);
 
-    /* once for all jobs that this turn of the event loop brings */
-    ngx_post_event(&pool->dispatch, &ngx_posted_events);
+    /*
+     * Once for all jobs that this turn of the event loop brings.  What comes
+     * when the worker is told to exit comes between two turns, and the next
+     * one would sleep over it.
+     */
+
+    ngx_post_event(&pool->dispatch, ngx_exiting ? &ngx_posted_next_events
+                                                : &ngx_posted_events);
 
     return NGX_OK;
 }

@@ -3,8 +3,9 @@
  * The inside of pg/: pools, connections and how they hand jobs to each other.
  *
  * A connection is DOWN (no PGconn), CONNECTING, READY (takes jobs) or
- * DRAINING (a job of its own timed out: takes none until all that was sent is
- * answered, and is closed when that does not happen either).
+ * DRAINING (a job of its own timed out, or its prepared statements are out of
+ * date: takes none until all that was sent is answered, and is closed when
+ * that does not happen either).
  *
  * Memory: pools and connections live as long as the worker.  The
  * ngx_connection_t around libpq's socket belongs to the connection; the
@@ -40,8 +41,12 @@ struct ngx_cargo_pg_connection_s {
     ngx_queue_t                     sent;       /* oldest first */
     ngx_uint_t                      nsent;
 
-    uint32_t                        prepared;   /* by index of statement */
+    /* by index of statement */
+    uint32_t                        prepared;
+    uint32_t                        unusable;   /* the name is, not we */
     ngx_event_t                     timer;      /* connecting, draining */
+
+    unsigned                        renew:1;    /* close when drained */
 };
 
 
@@ -62,7 +67,8 @@ struct ngx_cargo_pg_pool_s {
     ngx_msec_t                      delay;
     ngx_msec_t                      down_since;
 
-    unsigned                        down:1;
+    unsigned                        down:1;     /* no connection is left */
+    unsigned                        complained:1;
     unsigned                        resend:1;   /* jobs are reads */
 };
 

@@ -47,6 +47,18 @@ static const toml_case_t  cases[] = {
     { "a = 07:32:00", "{\"a\":\"07:32:00\"}", NULL },
     { "a = 1979-05-27T07:32:00Z", "{\"a\":\"1979-05-27T07:32:00Z\"}", NULL },
 
+    { "\xef\xbb\xbf""a = 1", "{\"a\":1}", NULL },
+    { "# \303\274\na = '\303\274'", "{\"a\":\"\303\274\"}", NULL },
+    { "a = \"\"\"\\\\\303\274\"\"\"", "{\"a\":\"\\\\\303\274\"}", NULL },
+    { "a = \"\"\"x \\ \n  y\"\"\"", "{\"a\":\"x y\"}", NULL },
+    { "a = \"\"\"\\\n\303\274\"\"\"", "{\"a\":\"\303\274\"}", NULL },
+    { "a = \"\"\"\\\n\"\"\"\nb = 1", "{\"a\":\"\",\"b\":1}", NULL },
+
+    { "\303\274 = 1", NULL, "TOML parse error at line 1, column " },
+    { "a = 1 \303\274", NULL, "TOML parse error at line 1, column " },
+    { "a = +\"\303\274", NULL, "TOML parse error at line 1, column " },
+    { "a = \"\\\303\274\"", NULL, "TOML parse error at line 1, column " },
+
     { "a", NULL, "TOML parse error at line 1, column " },
     { "x = 1\na = [1\n", NULL, "TOML parse error at line " },
     { "a = 1\na = 2", NULL, "TOML parse error at line 2, column 5: " },
