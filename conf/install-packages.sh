@@ -60,7 +60,7 @@ packages_of()
         echo nginx "postgresql-$major"
         ;;
     test)
-        echo curl openssl perl libcmocka-dev "postgresql-$major-pgtap" \
+        echo curl openssl perl strace libcmocka-dev "postgresql-$major-pgtap" \
              libtap-parser-sourcehandler-pgtap-perl
         ;;
     esac

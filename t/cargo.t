@@ -36,6 +36,8 @@ yank();
 update();
 prerelease();
 build_metadata();
+big();
+vendor();
 refusals();
 warnings_shown();
 logout();
@@ -363,6 +365,45 @@ RUST
 
     ok_cargo($t, 'yank 1.0.0+a', 'yank', 'plus@1.0.0+a');
     like($t->get('/index/pl/us/plus')->{body}, qr/"yanked":true/, 'yanked');
+}
+
+
+# Above 1 MiB cargo waits for a 100 before it sends the body.
+
+sub big {
+    srand 1;
+
+    my $noise = join '', map { pack 'N', int rand 2 ** 32 } 1 .. 500_000;
+    my $dir = package_of($t, 'big', '1.0.0', '', { 'noise.bin' => $noise });
+
+    like(ok_cargo($t, 'publish 2 MB', 'publish', { dir => $dir }),
+         qr/Published big v1\.0\.0/, 'seen in the index');
+
+    ok_cargo($t, 'info downloads it', 'info', 'big');
+
+    my ($file) = glob "$t->{dir}/cargo-home/registry/src/*/big-1.0.0/noise.bin";
+
+    ok(($t->read_file($file // '/nowhere') // '') eq $noise,
+       'every byte of it');
+}
+
+
+sub vendor {
+    my $dir = "$t->{dir}/app";
+    my $config = ok_cargo($t, 'vendor', 'vendor', '--respect-source-config',
+                          { dir => $dir });
+
+    my ($sources) = $config =~ /^(\[source\..*)/ms;
+
+    $t->write_file('app/.cargo/config.toml', $sources // '');
+
+    like(ok_cargo($t, 'a build from that', 'run', '--offline', {
+                  dir => $dir, env => {
+                  CARGO_TARGET_DIR => "$t->{dir}/target-vendor" } }),
+         qr{hello-lib\ v1\.1\.0\ \(registry\ `main`\)?.*
+            ^built\ with\ hello-lib\ 1\.1\.0$}smx, 'needs no registry');
+
+    unlink "$dir/.cargo/config.toml";
 }
 
 

@@ -11,6 +11,7 @@ use lib "$FindBin::Bin/lib";
 
 use File::Path qw(remove_tree);
 use JSON::PP ();
+use MIME::Base64 qw(encode_base64);
 use Test::More;
 
 use Test::Cargo;
@@ -44,6 +45,7 @@ no_provider();
 logged_in();
 what_is_sent();
 by_environment();
+by_a_command();
 schemes();
 wrong_token();
 revoked_token();
@@ -186,11 +188,31 @@ sub by_environment {
 }
 
 
+sub by_a_command {
+    my $file = $t->write_file('secret-of-alice', $token);
+
+    my $provider = { CARGO_REGISTRIES_MAIN_CREDENTIAL_PROVIDER =>
+                     "cargo:token-from-stdout cat $file" };
+
+    cold();
+    like(ok_cargo($t, 'token from a command', 'run',
+                  { dir => $app, env => $provider }),
+         qr/^secret 1\.1\.0$/m, 'reads');
+
+    ok_cargo($t, 'and writes', 'publish', '--no-verify',
+             { dir => package_of($t, 'commanded', '1.0.0'),
+               env => $provider });
+}
+
+
 sub schemes {
-    for my $scheme ('Bearer', 'bearer') {
+    my $basic = 'Basic ' . encode_base64("alice:$token", '');
+
+    for my $value ("Bearer $token", "bearer $token", $basic) {
+        my ($scheme) = split / /, $value;
+
         cold();
-        like(ok_cargo($t, "$scheme token", 'run',
-                      with_token("$scheme $token")),
+        like(ok_cargo($t, "$scheme token", 'run', with_token($value)),
              qr/^secret 1\.1\.0$/m, 'reads');
     }
 

@@ -277,7 +277,7 @@ sub a_server_that_dies_at_once {
 create or replace function cargo.index_config(
     registry text, token bytea,
     out status int, out body text, out auth_required boolean)
-language plpgsql security definer set role postgres as $$
+language plpgsql security definer as $$
 begin
     perform pg_terminate_backend(pg_backend_pid());
 end $$

@@ -215,7 +215,8 @@ sub publish_is_interrupted {
         return "$r->{status} " . ($r->detail() // $r->{body});
     });
 
-    my $in_publish = "query like '%cargo.publish%' and wait_event_type = 'Lock'";
+    my $in_publish = "query like '%cargo.publish%'"
+                     . " and wait_event_type = 'Lock'";
 
     ok($t->wait_for(sub { backends($t, $in_publish) }),
        'a publish is in the middle');

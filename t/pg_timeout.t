@@ -232,8 +232,8 @@ sub the_queue_of_writes {
 
     release($t, $held);
 
-    is(join(' ', map { $_->receive()->{status} } @waiting), '200 200 200 200 200',
-       'the five are done');
+    is(join(' ', map { $_->receive()->{status} } @waiting),
+       '200 200 200 200 200', 'the five are done');
 }
 
 

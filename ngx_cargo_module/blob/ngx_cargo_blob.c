@@ -22,13 +22,13 @@ static cargo_rc_t ngx_cargo_blob_read(ngx_cargo_blob_work_t *work);
 static cargo_rc_t ngx_cargo_blob_crate(void *data, cargo_str_t metadata,
     const unsigned char *p, size_t n, cargo_error_t *error);
 static cargo_rc_t ngx_cargo_blob_begin(ngx_cargo_blob_work_t *work,
-    cargo_str_t metadata);
+    cargo_str_t metadata, cargo_error_t *error);
 static cargo_rc_t ngx_cargo_blob_check(ngx_cargo_blob_work_t *work);
 static cargo_rc_t ngx_cargo_blob_render(ngx_cargo_blob_work_t *work);
 static cargo_rc_t ngx_cargo_blob_complete(ngx_cargo_blob_work_t *work);
 static cargo_rc_t ngx_cargo_blob_store(ngx_cargo_blob_work_t *work);
 static cargo_rc_t ngx_cargo_blob_failed(ngx_cargo_blob_upload_t *upload,
-    ngx_err_t err, const char *failed);
+    ngx_err_t err, const char *failed, cargo_error_t *error);
 
 
 ngx_cargo_blob_upload_t *
@@ -92,7 +92,8 @@ ngx_cargo_blob_upload_run(ngx_cargo_blob_upload_t *upload)
 
     if (upload->rc == CARGO_NO_MEMORY) {
         upload->rc = ngx_cargo_blob_failed(upload, NGX_ENOMEM,
-                                           "checking an upload");
+                                           "checking an upload",
+                                           &upload->error);
     }
 }
 
@@ -128,7 +129,7 @@ ngx_cargo_blob_read(ngx_cargo_blob_work_t *work)
             }
 
             return ngx_cargo_blob_failed(upload, ngx_errno,
-                                         "reading the body");
+                                         "reading the body", &upload->error);
         }
 
         if (n == 0) {
@@ -145,6 +146,8 @@ ngx_cargo_blob_read(ngx_cargo_blob_work_t *work)
 }
 
 
+/* refusals go into the frame's error, which the feed then hands out */
+
 static cargo_rc_t
 ngx_cargo_blob_crate(void *data, cargo_str_t metadata,
     const unsigned char *p, size_t n, cargo_error_t *error)
@@ -152,12 +155,12 @@ ngx_cargo_blob_crate(void *data, cargo_str_t metadata,
     ngx_cargo_blob_work_t  *work = data;
 
     if (n == 0) {
-        return ngx_cargo_blob_begin(work, metadata);
+        return ngx_cargo_blob_begin(work, metadata, error);
     }
 
     if (ngx_cargo_blob_file_write(&work->file, p, n) != NGX_OK) {
         return ngx_cargo_blob_failed(work->upload, work->file.err,
-                                     work->file.failed);
+                                     work->file.failed, error);
     }
 
     return cargo_archive_feed(work->archive, p, n, error);
@@ -165,7 +168,8 @@ ngx_cargo_blob_crate(void *data, cargo_str_t metadata,
 
 
 static cargo_rc_t
-ngx_cargo_blob_begin(ngx_cargo_blob_work_t *work, cargo_str_t metadata)
+ngx_cargo_blob_begin(ngx_cargo_blob_work_t *work, cargo_str_t metadata,
+    cargo_error_t *error)
 {
     cargo_rc_t                rc;
     cargo_str_t               root;
@@ -174,7 +178,7 @@ ngx_cargo_blob_begin(ngx_cargo_blob_work_t *work, cargo_str_t metadata)
     upload = work->upload;
 
     rc = cargo_release_of_metadata(upload->arena, metadata, &upload->own,
-                                   &work->metadata, &upload->error);
+                                   &work->metadata, error);
     if (rc != CARGO_OK) {
         return rc;
     }
@@ -195,7 +199,7 @@ ngx_cargo_blob_begin(ngx_cargo_blob_work_t *work, cargo_str_t metadata)
         != NGX_OK)
     {
         return ngx_cargo_blob_failed(upload, work->file.err,
-                                     work->file.failed);
+                                     work->file.failed, error);
     }
 
     return CARGO_OK;
@@ -232,7 +236,7 @@ ngx_cargo_blob_check(ngx_cargo_blob_work_t *work)
         != NGX_OK)
     {
         return ngx_cargo_blob_failed(upload, work->file.err,
-                                     work->file.failed);
+                                     work->file.failed, &upload->error);
     }
 
     upload->size = work->file.size;
@@ -341,7 +345,7 @@ ngx_cargo_blob_store(ngx_cargo_blob_work_t *work)
         != NGX_OK)
     {
         return ngx_cargo_blob_failed(upload, work->file.err,
-                                     work->file.failed);
+                                     work->file.failed, &upload->error);
     }
 
     return CARGO_OK;
@@ -350,7 +354,7 @@ ngx_cargo_blob_store(ngx_cargo_blob_work_t *work)
 
 static cargo_rc_t
 ngx_cargo_blob_failed(ngx_cargo_blob_upload_t *upload, ngx_err_t err,
-    const char *failed)
+    const char *failed, cargo_error_t *error)
 {
     upload->err = err;
     upload->failed = failed;
@@ -358,13 +362,13 @@ ngx_cargo_blob_failed(ngx_cargo_blob_upload_t *upload, ngx_err_t err,
     if (err == ENOSPC || err == EDQUOT || err == EMFILE || err == ENFILE
         || err == ENOMEM)
     {
-        return cargo_refuse(&upload->error, 503,
+        return cargo_refuse(error, 503,
                             "the registry has no room for the crate now "
                             "(%s); nothing was published; tell its "
                             "administrator, then try again", strerror(err));
     }
 
-    return cargo_refuse(&upload->error, 500,
+    return cargo_refuse(error, 500,
                         "the registry could not store the crate (%s); "
                         "nothing was published; tell its administrator, the "
                         "error log of nginx says more", strerror(err));

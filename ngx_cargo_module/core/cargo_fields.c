@@ -19,6 +19,7 @@ static cargo_rc_t cargo_fields_copy_feature(const cargo_json_place_t *place,
 static int cargo_fields_order(const void *a, const void *b);
 static cargo_rc_t cargo_fields_check_url(json_t *release, const char *name,
     cargo_error_t *error);
+static int cargo_fields_git_url(const char *url);
 static cargo_rc_t cargo_fields_check_keywords(const json_t *keywords,
     cargo_error_t *error);
 static int cargo_fields_keyword_valid(cargo_str_t keyword);
@@ -240,6 +241,11 @@ cargo_fields_check_url(json_t *release, const char *name, cargo_error_t *error)
     } else if (strncmp((char *) url.data, "https://", 8) == 0) {
         scheme = 8;
 
+    } else if (strcmp(name, "repository") == 0
+               && cargo_fields_git_url((char *) url.data))
+    {
+        return CARGO_OK;
+
     } else {
         return cargo_refuse(error, 400, "URL for field `%s` must begin with "
                             "http:// or https:// (url: " CARGO_STR_FMT ")",
@@ -252,6 +258,32 @@ cargo_fields_check_url(json_t *release, const char *name, cargo_error_t *error)
     }
 
     return CARGO_OK;
+}
+
+
+/*
+ * The sources of private crates are seldom on the web: git's own forms of an
+ * URL, and "user@host:path".
+ */
+
+static int
+cargo_fields_git_url(const char *url)
+{
+    size_t              i, user, host;
+    static const char  *schemes[] = { "ssh://", "git://", "git+ssh://" };
+
+    for (i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+        if (strncmp(url, schemes[i], strlen(schemes[i])) == 0) {
+            return url[strlen(schemes[i])] > ' ';
+        }
+    }
+
+    user = strcspn(url, "@:/ ");
+    host = (url[user] == '@') ? strcspn(url + user + 1, ":/ ") : 0;
+
+    return user && host
+           && url[user + 1 + host] == ':'
+           && url[user + 2 + host] > ' ';
 }
 
 

@@ -10,9 +10,16 @@
 
 #define CARGO_METADATA_PREFIX  "invalid upload request: "
 
+/*
+ * Each costs jansson up to 300 bytes, so that 1 MiB of "{}," would become
+ * 80 MiB; a crate with 500 dependencies and 300 features has some 10000.
+ */
+#define CARGO_VALUES_MAX       32768
+
 
 static cargo_rc_t cargo_metadata_parse(cargo_str_t text, json_t **json,
     cargo_error_t *error);
+static size_t cargo_metadata_values(cargo_str_t text);
 static cargo_rc_t cargo_metadata_read(cargo_arena_t *arena,
     const json_t *json, const cargo_own_index_t *own, json_t *release,
     cargo_error_t *error);
@@ -82,6 +89,11 @@ cargo_metadata_parse(cargo_str_t text, json_t **json, cargo_error_t *error)
 {
     json_error_t  failure;
 
+    if (cargo_metadata_values(text) > CARGO_VALUES_MAX) {
+        return cargo_refuse(error, 400, CARGO_METADATA_PREFIX
+                            "it has more than %d values", CARGO_VALUES_MAX);
+    }
+
     *json = json_loadb(text.len ? (const char *) text.data : "", text.len,
                        JSON_REJECT_DUPLICATES, &failure);
 
@@ -107,6 +119,36 @@ cargo_metadata_parse(cargo_str_t text, json_t **json, cargo_error_t *error)
     }
 
     return CARGO_OK;
+}
+
+
+/* what begins a value or separates two, outside of strings */
+
+static size_t
+cargo_metadata_values(cargo_str_t text)
+{
+    int            quoted;
+    size_t         i, values;
+    unsigned char  c;
+
+    quoted = 0;
+    values = 0;
+
+    for (i = 0; i < text.len; i++) {
+        c = text.data[i];
+
+        if (c == '"') {
+            quoted = !quoted;
+
+        } else if (quoted) {
+            i += (c == '\\');
+
+        } else if (c == '[' || c == '{' || c == ',') {
+            values++;
+        }
+    }
+
+    return values;
 }
 
 

@@ -22,6 +22,9 @@
 #define CARGO_TOML_NESTING  64
 #define CARGO_TOML_DOTS     31
 
+/* what begins a value or separates two: each costs up to 700 bytes */
+#define CARGO_TOML_VALUES   32768
+
 
 #ifdef __cplusplus
 extern "C" {
@@ -35,7 +38,10 @@ extern "C" {
 cargo_rc_t cargo_toml_parse(cargo_str_t text, json_t **value,
     cargo_error_t *error);
 
-/* 400 when some key has more dots than allowed; the text may be any bytes */
+/*
+ * 400 when some key has more dots than allowed or the text more values; it
+ * may be any bytes
+ */
 cargo_rc_t cargo_toml_scan(cargo_str_t text, cargo_error_t *error);
 
 

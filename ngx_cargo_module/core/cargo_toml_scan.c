@@ -7,7 +7,8 @@
 typedef enum {
     CARGO_SCAN_GOING = 0,
     CARGO_SCAN_END,             /* of the text, or at a syntax error */
-    CARGO_SCAN_DOTS
+    CARGO_SCAN_DOTS,
+    CARGO_SCAN_VALUES
 } cargo_toml_state_t;
 
 
@@ -15,6 +16,7 @@ typedef struct {
     const unsigned char  *p;
     const unsigned char  *last;
     unsigned              dots;     /* in the key that is being read */
+    unsigned              values;
 } cargo_toml_scan_t;
 
 
@@ -31,7 +33,7 @@ static size_t cargo_toml_quotes(const cargo_toml_scan_t *scan,
 /*
  * toml++ bounds how deep brackets nest, but a dotted key of a megabyte would
  * make half a million tables, one inside the other, which it can only free by
- * recursion.
+ * recursion.  A megabyte of "{}," would become more than 100.
  *
  * The scan need not be right after the first syntax error: there toml++ has
  * stopped.
@@ -50,6 +52,7 @@ cargo_toml_scan(cargo_str_t text, cargo_error_t *error)
     scan.p = text.data;
     scan.last = text.data + text.len;
     scan.dots = 0;
+    scan.values = 0;
 
     do {
         state = cargo_toml_scan_next(&scan);
@@ -58,6 +61,11 @@ cargo_toml_scan(cargo_str_t text, cargo_error_t *error)
     if (state == CARGO_SCAN_DOTS) {
         return cargo_refuse(error, 400, "a key has more than %u dots; use "
                             "shorter keys", CARGO_TOML_DOTS);
+    }
+
+    if (state == CARGO_SCAN_VALUES) {
+        return cargo_refuse(error, 400, "it has more than %u values",
+                            CARGO_TOML_VALUES);
     }
 
     return CARGO_OK;
@@ -86,14 +94,18 @@ cargo_toml_scan_next(cargo_toml_scan_t *scan)
             return CARGO_SCAN_DOTS;
         }
 
+        scan->values++;
         break;
 
-    case '\n':
     case '=':
     case ',':
     case '[':
-    case ']':
     case '{':
+        scan->values++;
+        /* fall through */
+
+    case '\n':
+    case ']':
     case '}':
         scan->dots = 0;
         break;
@@ -101,7 +113,8 @@ cargo_toml_scan_next(cargo_toml_scan_t *scan)
 
     scan->p++;
 
-    return CARGO_SCAN_GOING;
+    return (scan->values > CARGO_TOML_VALUES) ? CARGO_SCAN_VALUES
+                                              : CARGO_SCAN_GOING;
 }
 
 

@@ -75,6 +75,10 @@ typedef struct {
     ngx_uint_t                   max_archive_entries;
 
     ngx_http_core_loc_conf_t    *core;
+
+    /* as the location had them before its endpoint changed them */
+    ngx_array_t                 *error_pages;
+    off_t                        max_body_size;
 } ngx_http_cargo_loc_conf_t;
 
 
@@ -97,6 +101,7 @@ typedef struct {
     ngx_str_t                    checksum;
 
     /* the query in flight */
+    ngx_http_request_t          *request;
     ngx_cargo_pg_job_t          *job;
     ngx_http_cargo_answer_pt     answered;
 

@@ -16,6 +16,10 @@ static char *ngx_http_cargo_merge_base_url(ngx_conf_t *cf,
     ngx_http_cargo_loc_conf_t *conf, ngx_http_cargo_loc_conf_t *prev);
 static char *ngx_http_cargo_merge_endpoint(ngx_conf_t *cf,
     ngx_http_cargo_loc_conf_t *conf, ngx_http_cargo_loc_conf_t *prev);
+static void ngx_http_cargo_merge_part(ngx_http_cargo_loc_conf_t *conf,
+    ngx_http_cargo_loc_conf_t *prev);
+static void ngx_http_cargo_adjust_core(ngx_http_cargo_loc_conf_t *conf,
+    ngx_http_cargo_loc_conf_t *prev);
 static char *ngx_http_cargo_check_endpoint(ngx_conf_t *cf,
     ngx_http_cargo_loc_conf_t *conf);
 
@@ -291,6 +295,8 @@ ngx_http_cargo_create_loc_conf(ngx_conf_t *cf)
      *     lcf->base_url = NULL;
      *     lcf->blobs = { 0, NULL };
      *     lcf->core = NULL;
+     *     lcf->error_pages = NULL;
+     *     lcf->max_body_size = 0;
      */
 
     lcf->index_aliases = NGX_CONF_UNSET_PTR;
@@ -369,29 +375,72 @@ static char *
 ngx_http_cargo_merge_endpoint(ngx_conf_t *cf, ngx_http_cargo_loc_conf_t *conf,
     ngx_http_cargo_loc_conf_t *prev)
 {
+    if (conf->endpoint != NGX_HTTP_CARGO_NONE) {
+        ngx_http_cargo_adjust_core(conf, prev);
+
+    } else if (conf->core->noname && prev->endpoint != NGX_HTTP_CARGO_NONE) {
+        ngx_http_cargo_merge_part(conf, prev);
+
+    } else {
+        return NGX_CONF_OK;
+    }
+
+    if (conf->endpoint == NGX_HTTP_CARGO_API && conf->thread_pool == NULL) {
+        conf->thread_pool = ngx_thread_pool_add(cf,
+                                       &ngx_http_cargo_default_thread_pool);
+        if (conf->thread_pool == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return ngx_http_cargo_check_endpoint(cf, conf);
+}
+
+
+/* "if" and "limit_except" are parts of the location */
+
+static void
+ngx_http_cargo_merge_part(ngx_http_cargo_loc_conf_t *conf,
+    ngx_http_cargo_loc_conf_t *prev)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = conf->core;
+
+    conf->endpoint = prev->endpoint;
+    conf->error_pages = prev->error_pages;
+    conf->max_body_size = prev->max_body_size;
+
+    clcf->handler = prev->core->handler;
+    clcf->root = prev->core->root;
+    clcf->alias = prev->core->alias;
+    clcf->root_lengths = prev->core->root_lengths;
+    clcf->root_values = prev->core->root_values;
+    clcf->etag = prev->core->etag;
+
+    /* the core has merged these before the location's were adjusted */
+
+    if (clcf->error_pages == prev->error_pages) {
+        clcf->error_pages = prev->core->error_pages;
+    }
+
+    if (clcf->client_max_body_size == prev->max_body_size) {
+        clcf->client_max_body_size = prev->core->client_max_body_size;
+    }
+}
+
+
+static void
+ngx_http_cargo_adjust_core(ngx_http_cargo_loc_conf_t *conf,
+    ngx_http_cargo_loc_conf_t *prev)
+{
     off_t                      needed;
     ngx_http_core_loc_conf_t  *clcf;
 
     clcf = conf->core;
 
-    if (conf->endpoint == NGX_HTTP_CARGO_NONE
-        && clcf->noname
-        && prev->endpoint != NGX_HTTP_CARGO_NONE)
-    {
-        /* "if" and "limit_except" are parts of the location */
-
-        conf->endpoint = prev->endpoint;
-        clcf->handler = prev->core->handler;
-        clcf->root = prev->core->root;
-        clcf->alias = prev->core->alias;
-        clcf->root_lengths = prev->core->root_lengths;
-        clcf->root_values = prev->core->root_values;
-        clcf->etag = prev->core->etag;
-    }
-
-    if (conf->endpoint == NGX_HTTP_CARGO_NONE) {
-        return NGX_CONF_OK;
-    }
+    conf->error_pages = clcf->error_pages;
+    conf->max_body_size = clcf->client_max_body_size;
 
     /*
      * Error pages for people, inherited from the site that the registry is a
@@ -415,16 +464,6 @@ ngx_http_cargo_merge_endpoint(ngx_conf_t *cf, ngx_http_cargo_loc_conf_t *conf,
     {
         clcf->client_max_body_size = needed;
     }
-
-    if (conf->endpoint == NGX_HTTP_CARGO_API && conf->thread_pool == NULL) {
-        conf->thread_pool = ngx_thread_pool_add(cf,
-                                       &ngx_http_cargo_default_thread_pool);
-        if (conf->thread_pool == NULL) {
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    return ngx_http_cargo_check_endpoint(cf, conf);
 }
 
 

@@ -168,7 +168,10 @@ ngx_http_cargo_counts_flush(void)
     ngx_int_t            rc;
     ngx_cargo_pg_job_t  *job;
 
-    if (ngx_http_cargo_counting == NULL || ngx_http_cargo_sending) {
+    if (ngx_http_cargo_counting == NULL
+        || ngx_http_cargo_counting->n == 0
+        || ngx_http_cargo_sending)
+    {
         return;
     }
 

@@ -270,6 +270,9 @@ ngx_http_cargo_download_found(ngx_http_request_t *r,
 
     r->content_handler = NULL;
 
+    /* our "alias" does not depend on the URI, so it may be a rewritten one */
+    r->valid_location = 1;
+
     ngx_str_set(&r->headers_out.content_type, "application/gzip");
     r->headers_out.content_type_len = r->headers_out.content_type.len;
     r->headers_out.content_type_lowcase = NULL;

@@ -4,7 +4,7 @@
 
 #define NGX_HTTP_CARGO_DETAIL_MAX  2048
 
-/* seconds until a client may come back after a 503 */
+/* seconds until a client may come back after a 503 or 429 */
 #define NGX_HTTP_CARGO_RETRY_AFTER  "2"
 
 
@@ -14,11 +14,13 @@ typedef struct {
 } ngx_http_cargo_default_t;
 
 
+static void ngx_http_cargo_make_utf8(ngx_str_t *text);
 static ngx_int_t ngx_http_cargo_error_header_filter(ngx_http_request_t *r);
 static ngx_int_t ngx_http_cargo_error_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
 static ngx_http_cargo_endpoint_e ngx_http_cargo_error_endpoint(
     ngx_http_request_t *r);
+static size_t ngx_http_cargo_raw_uri_len(ngx_http_request_t *r);
 static ngx_http_cargo_ctx_t *ngx_http_cargo_error_ctx(ngx_http_request_t *r);
 static void ngx_http_cargo_lost_blob(ngx_http_request_t *r,
     ngx_http_cargo_ctx_t *ctx);
@@ -130,7 +132,43 @@ ngx_http_cargo_refuse_text(ngx_http_request_t *r, ngx_int_t status,
 
     ctx->detail.len = detail->len;
 
+    ngx_http_cargo_make_utf8(&ctx->detail);
+
     return status;
+}
+
+
+/*
+ * A part of the URI may be any bytes, and a long text may have been cut in a
+ * character: neither JSON nor a terminal takes that.
+ */
+
+static void
+ngx_http_cargo_make_utf8(ngx_str_t *text)
+{
+    u_char    *p, *start, *last;
+    uint32_t   ch;
+
+    p = text->data;
+    last = text->data + text->len;
+
+    while (p < last) {
+
+        /* the decoder is for what is longer than a byte */
+
+        if (*p < 0x80) {
+            p++;
+            continue;
+        }
+
+        start = p;
+        ch = ngx_utf8_decode(&p, last - p);
+
+        if (ch > 0x10ffff || (ch >= 0xd800 && ch <= 0xdfff)) {
+            *start = '?';
+            p = start + 1;
+        }
+    }
 }
 
 
@@ -243,14 +281,13 @@ ngx_http_cargo_error_endpoint(ngx_http_request_t *r)
 
     if (lcf->registry == NULL
         || r->loc_conf != cscf->ctx->loc_conf
-        || r->uri_start == NULL
-        || r->uri_end == NULL)
+        || r->uri_start == NULL)
     {
         return NGX_HTTP_CARGO_NONE;
     }
 
     uri = r->uri_start;
-    len = r->uri_end - r->uri_start;
+    len = ngx_http_cargo_raw_uri_len(r);
 
     if (ngx_strlcasestrn(uri, uri + len, (u_char *) "/api/v1/",
                          sizeof("/api/v1/") - 2))
@@ -267,6 +304,33 @@ ngx_http_cargo_error_endpoint(ngx_http_request_t *r)
     }
 
     return NGX_HTTP_CARGO_NONE;
+}
+
+
+/*
+ * As long as nginx has not read all of the request line, there is no end of
+ * the URI: uri_end is NULL, or what became of that when the line was moved to
+ * a larger buffer.
+ */
+
+static size_t
+ngx_http_cargo_raw_uri_len(ngx_http_request_t *r)
+{
+    u_char     *end;
+    ngx_buf_t  *b;
+
+    b = r->header_in;
+    end = r->uri_end;
+
+    if (b
+        && r->uri_start >= b->start
+        && r->uri_start <= b->pos
+        && (end < r->uri_start || end > b->pos))
+    {
+        end = b->pos;
+    }
+
+    return end > r->uri_start ? end - r->uri_start : 0;
 }
 
 
@@ -354,7 +418,9 @@ ngx_http_cargo_error_headers(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    if (r->headers_out.status == NGX_HTTP_SERVICE_UNAVAILABLE) {
+    if (r->headers_out.status == NGX_HTTP_SERVICE_UNAVAILABLE
+        || r->headers_out.status == NGX_HTTP_TOO_MANY_REQUESTS)
+    {
         ngx_str_set(&value, NGX_HTTP_CARGO_RETRY_AFTER);
 
         if (ngx_http_cargo_add_header(r, "Retry-After", &value) != NGX_OK) {
@@ -377,14 +443,15 @@ ngx_http_cargo_error_headers(ngx_http_request_t *r,
 
 /*
  * cargo takes the login URL from here when it has no token yet (RFC 3139); a
- * quote in it would be fatal for the client.
+ * quote in it would be fatal for the client, and a line's end, which a part of
+ * the URI may bring, for the header.
  */
 
 static ngx_int_t
 ngx_http_cargo_challenge(ngx_http_request_t *r, ngx_http_cargo_ctx_t *ctx)
 {
     size_t     i;
-    u_char    *p;
+    u_char    *p, ch;
     ngx_str_t  value;
 
     value.data = ngx_pnalloc(r->pool, sizeof("Cargo login_url=\"/me\"")
@@ -397,8 +464,10 @@ ngx_http_cargo_challenge(ngx_http_request_t *r, ngx_http_cargo_ctx_t *ctx)
                    sizeof("Cargo login_url=\"") - 1);
 
     for (i = 0; i < ctx->base_url.len; i++) {
-        if (ctx->base_url.data[i] != '"' && ctx->base_url.data[i] != '\\') {
-            *p++ = ctx->base_url.data[i];
+        ch = ctx->base_url.data[i];
+
+        if (ch >= ' ' && ch != 0x7f && ch != '"' && ch != '\\') {
+            *p++ = ch;
         }
     }
 

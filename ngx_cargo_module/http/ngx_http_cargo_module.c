@@ -248,10 +248,13 @@ ngx_http_cargo_init_module(ngx_cycle_t *cycle)
 
     for (i = 0; i < mcf->stores.nelts; i++) {
         if (ngx_cargo_blob_init_store(cycle, &store[i], ccf->user)
-            != NGX_OK)
+            != NGX_OK
+            && ngx_is_init_cycle(cycle->old_cycle))
         {
             return NGX_ERROR;
         }
+
+        /* an error at a reload would end the master: uploads fail instead */
     }
 
     return NGX_OK;

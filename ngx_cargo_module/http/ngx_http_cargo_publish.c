@@ -2,6 +2,10 @@
 #include "ngx_http_cargo.h"
 
 
+/* a thread has no timer of its own, and without one a worker does not wait */
+#define NGX_HTTP_CARGO_THREAD_TIME  60000
+
+
 /*
  * The way of a publish: token -> body into a file -> thread (split, check,
  * store) -> cargo.publish() -> answer.  The token is looked at before a byte
@@ -135,7 +139,7 @@ ngx_http_cargo_publish_body(ngx_http_request_t *r)
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
 
-    if (r->request_body->temp_file == NULL) {
+    if (r->request_body == NULL || r->request_body->temp_file == NULL) {
         ngx_http_finalize_request(r, ngx_http_cargo_refuse(r,
                                           NGX_HTTP_BAD_REQUEST,
                                           "invalid metadata length"));
@@ -250,6 +254,7 @@ ngx_http_cargo_publish_post(ngx_http_request_t *r, ngx_http_cargo_ctx_t *ctx)
     task->handler = ngx_http_cargo_publish_thread;
     task->event.handler = ngx_http_cargo_publish_thread_done;
     task->event.data = r;
+    task->event.log = r->connection->log;
 
     if (ngx_thread_task_post(lcf->thread_pool, task) != NGX_OK) {
         return ngx_http_cargo_refuse(r, NGX_HTTP_SERVICE_UNAVAILABLE,
@@ -258,6 +263,8 @@ ngx_http_cargo_publish_post(ngx_http_request_t *r, ngx_http_cargo_ctx_t *ctx)
     }
 
     /* the request stays until the thread is done, whatever the client does */
+
+    ngx_add_timer(&task->event, NGX_HTTP_CARGO_THREAD_TIME);
 
     r->main->blocked++;
     r->aio = 1;
@@ -286,6 +293,19 @@ ngx_http_cargo_publish_thread_done(ngx_event_t *ev)
     c = r->connection;
 
     ngx_http_set_log_request(c->log, r);
+
+    if (ev->timedout) {
+        ev->timedout = 0;
+        ngx_add_timer(ev, NGX_HTTP_CARGO_THREAD_TIME);
+
+        ngx_log_error(NGX_LOG_WARN, c->log, 0,
+                      "cargo: an upload is being checked for a long time");
+        return;
+    }
+
+    if (ev->timer_set) {
+        ngx_del_timer(ev);
+    }
 
     r->main->blocked--;
     r->aio = 0;

@@ -105,6 +105,12 @@ ngx_http_cargo_evaluate(ngx_http_request_t *r, ngx_http_cargo_ctx_t *ctx)
         return NGX_ERROR;
     }
 
+    /* a name out of the URI may be anything, and the database takes UTF-8 */
+
+    if (!cargo_utf8_valid(ctx->registry.data, ctx->registry.len)) {
+        ctx->registry.len = 0;
+    }
+
     while (ctx->base_url.len
            && ctx->base_url.data[ctx->base_url.len - 1] == '/')
     {
@@ -143,7 +149,7 @@ ngx_http_cargo_query(ngx_http_request_t *r,
     ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
 
     job = ngx_cargo_pg_job_create(&ngx_http_cargo_statements[statement],
-                                  ngx_http_cargo_answered, r);
+                                  ngx_http_cargo_answered, ctx);
     if (job == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -171,11 +177,19 @@ ngx_http_cargo_query(ngx_http_request_t *r,
                                        "its administrator if it lasts");
     }
 
+    ctx->request = r;
     ctx->job = job;
     ctx->answered = answered;
 
-    /* a client that goes away ends the wait */
-    r->read_event_handler = ngx_http_test_reading;
+    /* a client that goes away ends the wait, also if it is gone already */
+
+    if (!r->discard_body) {
+        r->read_event_handler = ngx_http_test_reading;
+
+        if (r->connection->read->ready) {
+            ngx_post_event(r->connection->read, &ngx_posted_events);
+        }
+    }
 
     return NGX_OK;
 }
@@ -189,14 +203,22 @@ ngx_http_cargo_answered(ngx_cargo_pg_job_t *job)
     ngx_http_cargo_ctx_t     *ctx;
     ngx_http_cargo_answer_t   answer;
 
-    r = job->data;
+    ctx = job->data;
+    r = ctx->request;
     c = r->connection;
-    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
+
+    ctx->job = NULL;
+
+    if (ngx_http_get_module_ctx(r, ngx_http_cargo_module) != ctx) {
+        /* "post_action" has sent the request elsewhere */
+        return;
+    }
 
     ngx_http_set_log_request(c->log, r);
 
-    ctx->job = NULL;
-    r->read_event_handler = ngx_http_block_reading;
+    if (!r->discard_body) {
+        r->read_event_handler = ngx_http_block_reading;
+    }
 
     ngx_http_cargo_read_answer(r, job, &answer);
 

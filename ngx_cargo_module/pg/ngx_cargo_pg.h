@@ -114,8 +114,8 @@ ngx_int_t ngx_cargo_pg_init_worker(ngx_cycle_t *cycle,
 void ngx_cargo_pg_exit_worker(void);
 
 /*
- * Called once, when the worker begins to exit and a connection is at rest:
- * the last moment to submit what must not be lost.
+ * Called once, when the worker begins to exit: the last moment to submit what
+ * must not be lost.
  */
 void ngx_cargo_pg_on_exit(void (*handler)(void));
 

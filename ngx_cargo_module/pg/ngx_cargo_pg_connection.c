@@ -198,7 +198,6 @@ ngx_cargo_pg_ready(ngx_cargo_pg_connection_t *conn)
 
     conn->state = NGX_CARGO_PG_READY;
     conn->prepared = 0;
-    conn->unusable = 0;
     conn->c->idle = 1;
 
     ngx_cargo_pg_connected(conn->pool);

@@ -19,6 +19,8 @@ static ngx_int_t ngx_cargo_pg_pool_init(ngx_cargo_pg_pool_t *pool,
 static ngx_cargo_pg_connection_t *ngx_cargo_pg_least_busy(
     ngx_cargo_pg_pool_t *pool);
 static void ngx_cargo_pg_open_another(ngx_cargo_pg_pool_t *pool);
+static ngx_uint_t ngx_cargo_pg_alive(ngx_cargo_pg_pool_t *pool);
+static void ngx_cargo_pg_exit_event(ngx_event_t *ev);
 static void ngx_cargo_pg_dispatch_handler(ngx_event_t *ev);
 static void ngx_cargo_pg_fail_waiting(ngx_cargo_pg_pool_t *pool);
 
@@ -114,25 +116,52 @@ ngx_cargo_pg_exit_worker(void)
 }
 
 
+/*
+ * nginx tells a worker's modules that it will exit by calling the handlers of
+ * idle connections only; there may be none of ours, so one stands for them.
+ * It has no socket: -1 would mean that it is free.
+ */
+
 void
 ngx_cargo_pg_on_exit(void (*handler)(void))
 {
+    ngx_connection_t  *c;
+
+    c = ngx_get_connection(0, ngx_cycle->log);
+    if (c == NULL) {
+        return;
+    }
+
+    c->fd = (ngx_socket_t) -2;
+    c->idle = 1;
+    c->log = ngx_cycle->log;
+    c->read->log = c->log;
+    c->read->handler = ngx_cargo_pg_exit_event;
+
     ngx_cargo_pg_exit_handler = handler;
+}
+
+
+static void
+ngx_cargo_pg_exit_event(ngx_event_t *ev)
+{
+    ngx_connection_t  *c;
+
+    c = ev->data;
+
+    /* the number is an index in there, with some of the event methods */
+    c->fd = 0;
+
+    ngx_free_connection(c);
+    c->fd = (ngx_socket_t) -1;
+
+    ngx_cargo_pg_exit_handler();
 }
 
 
 void
 ngx_cargo_pg_exiting(ngx_cargo_pg_connection_t *conn)
 {
-    void  (*handler)(void);
-
-    handler = ngx_cargo_pg_exit_handler;
-    ngx_cargo_pg_exit_handler = NULL;
-
-    if (handler) {
-        handler();
-    }
-
     if (ngx_queue_empty(&conn->pool->waiting)) {
         ngx_cargo_pg_close(conn);
     }
@@ -299,6 +328,23 @@ ngx_cargo_pg_open_another(ngx_cargo_pg_pool_t *pool)
 }
 
 
+static ngx_uint_t
+ngx_cargo_pg_alive(ngx_cargo_pg_pool_t *pool)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < pool->nconnections; i++) {
+        if (pool->connections[i].state == NGX_CARGO_PG_READY
+            || pool->connections[i].state == NGX_CARGO_PG_DRAINING)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 void
 ngx_cargo_pg_complete(ngx_queue_t *done)
 {
@@ -345,8 +391,10 @@ ngx_cargo_pg_put_back(ngx_cargo_pg_pool_t *pool, ngx_cargo_pg_job_t *job)
 void
 ngx_cargo_pg_connected(ngx_cargo_pg_pool_t *pool)
 {
-    if (pool->down) {
-        pool->down = 0;
+    pool->down = 0;
+
+    if (pool->complained) {
+        pool->complained = 0;
 
         ngx_log_error(NGX_LOG_NOTICE, pool->log, 0,
                       "cargo pg: connected to the database again (%s)",
@@ -369,9 +417,8 @@ ngx_cargo_pg_answered(ngx_cargo_pg_pool_t *pool)
 void
 ngx_cargo_pg_connect_failed(ngx_cargo_pg_pool_t *pool, const char *why)
 {
-    if (!pool->down) {
-        pool->down = 1;
-        pool->down_since = ngx_current_msec;
+    if (!pool->complained) {
+        pool->complained = 1;
 
         ngx_log_error(NGX_LOG_ERR, pool->log, 0,
                       "cargo pg: cannot connect to the database (%s): %s; "
@@ -379,9 +426,18 @@ ngx_cargo_pg_connect_failed(ngx_cargo_pg_pool_t *pool, const char *why)
                       pool->name, why);
     }
 
+    /* a server that has no room for one more still serves the others */
+
+    if (!pool->down && !ngx_cargo_pg_alive(pool)) {
+        pool->down = 1;
+        pool->down_since = ngx_current_msec;
+    }
+
     ngx_cargo_pg_retry_later(pool);
 
-    if (ngx_current_msec - pool->down_since > pool->conf->timeout) {
+    if (pool->down
+        && ngx_current_msec - pool->down_since > pool->conf->timeout)
+    {
         ngx_cargo_pg_fail_waiting(pool);
     }
 }

@@ -41,9 +41,7 @@ struct ngx_cargo_pg_connection_s {
     ngx_queue_t                     sent;       /* oldest first */
     ngx_uint_t                      nsent;
 
-    /* by index of statement */
-    uint32_t                        prepared;
-    uint32_t                        unusable;   /* the name is, not we */
+    uint32_t                        prepared;   /* by index of statement */
     ngx_event_t                     timer;      /* connecting, draining */
 
     unsigned                        renew:1;    /* close when drained */

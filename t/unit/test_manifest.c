@@ -144,6 +144,8 @@ static const char *const  accepted[] = {
     PACKAGE "[lints.rust]\nunsafe_code = \"forbid\"\n[profile.release]\n"
     "lto = true\n[[bin]]\nname = \"b\"\n[badges.x]\ny = \"z\"\n",
     PACKAGE "[target.x]\n[dependencies]\n[features]\n",
+    PACKAGE "repository = \"git@git.example.com:team/crate.git\"\n",
+    PACKAGE "repository = \"ssh://git@git.example.com/team/crate.git\"\n",
     PACKAGE "documentation = \"\"\nrepository = \"http://h:80/p?q#f\"\n"
 };
 
@@ -181,6 +183,21 @@ static const manifest_case_t  refusals[] = {
     { PACKAGE "homepage = \"ftp://x\"\n",
       "URL for field `homepage` must begin with http:// or https:// "
       "(url: ftp://x)" },
+    { PACKAGE "homepage = \"ssh://git@h/p\"\n",
+      "URL for field `homepage` must begin with http:// or https:// "
+      "(url: ssh://git@h/p)" },
+    { PACKAGE "repository = \"javascript:1\"\n",
+      "URL for field `repository` must begin with http:// or https:// "
+      "(url: javascript:1)" },
+    { PACKAGE "repository = \"ssh://\"\n",
+      "URL for field `repository` must begin with http:// or https:// "
+      "(url: ssh://)" },
+    { PACKAGE "repository = \"git@host\"\n",
+      "URL for field `repository` must begin with http:// or https:// "
+      "(url: git@host)" },
+    { PACKAGE "repository = \"@host:path\"\n",
+      "URL for field `repository` must begin with http:// or https:// "
+      "(url: @host:path)" },
     { PACKAGE "[features]\nx = \"y\"\n",
       FAILED "invalid type: string, expected an array of strings in field "
       "`features.x`" },

@@ -117,7 +117,8 @@ sub debian_versions {
 
     my %seen;
 
-    return grep { !$seen{$_}++ } $out =~ /^\s*\Q$package\E \|\s*(\S+) \|.*Packages$/mg;
+    return grep { !$seen{$_}++ }
+           $out =~ /^\s*\Q$package\E \|\s*(\S+) \|.*Packages$/mg;
 }
 
 

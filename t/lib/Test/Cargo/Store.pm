@@ -34,7 +34,8 @@ sub blob_of {
 sub rows {
     my ($t) = @_;
 
-    my @tables = qw(crates versions dependencies owners changes);
+    my @tables = ('crates', 'versions', 'dependencies', 'owners',
+                  'changes where crate is not null');
 
     return $t->sql('select ' . join ', ', map {
         "(select count(*) from cargo_store.$_)"
@@ -76,8 +77,9 @@ The path in the store of the crate with this SHA-256.
 
 =head2 rows($t)
 
-The numbers of crates, versions, dependencies, owners and changes, joined by
-"|": equal before and after means that nothing was written.
+The numbers of crates, versions, dependencies, owners and changes of index
+documents, joined by "|": equal before and after means that nothing was
+written.
 
 =head2 status_of($pid, $field)
 
