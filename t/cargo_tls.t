@@ -56,7 +56,9 @@ trust();
 story('h2', 'HTTP/2.0');
 many_at_once();
 big_upload();
+refused_upload('h2');
 story('h1', 'HTTP/1.1');
+refused_upload('h1');
 private();
 
 $t->done();
@@ -189,6 +191,36 @@ TOML
 
     ok(($t->read_file($file // '/nowhere') // '') eq $noise,
        'every byte of it');
+}
+
+
+# The answer comes before cargo has sent its 2 MB, and must not be lost: cargo
+# would show an error of the transport instead.
+
+sub refused_upload {
+    my ($port) = @_;
+
+    $t->cargo_config(index => index_at($port));
+
+    my $dir = "$t->{dir}/big-1.0.0";
+    my $foreign = $t->account("foreign-$port", role => 'reader');
+
+    $t->run_ok(command => [ 'sed', '-i', 's/^version = .*/version = "1.1.0"/',
+                            "$dir/Cargo.toml" ]);
+
+    for my $i (1 .. 3) {
+        no_cargo($t, "$port: a token that may not publish",
+                 qr/status 403 Forbidden\): .*reader/,
+                 'publish', '--no-verify', '--allow-dirty',
+                 { dir => $dir, env => { %env,
+                   CARGO_REGISTRIES_MAIN_TOKEN => $foreign } });
+
+        no_cargo($t, "$port: no token at all",
+                 qr/status 403 Forbidden\): authentication failed/,
+                 'publish', '--no-verify', '--allow-dirty',
+                 { dir => $dir, env => { %env,
+                   CARGO_REGISTRIES_MAIN_TOKEN => 'nonsense' } });
+    }
 }
 
 

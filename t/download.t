@@ -172,7 +172,8 @@ sub path_variants {
         'two names' => "Foo-Bar/$sum/foo_bar-1.0.0",
         'no checksum' => 'Foo-Bar/Foo-Bar-1.0.0',
         'a short checksum' => 'Foo-Bar/' . substr($sum, 1) . '/Foo-Bar-1.0.0',
-        'no hexadecimal digits' => "Foo-Bar/\Lg@{[ substr $sum, 1 ]}/Foo-Bar-1.0.0",
+        'no hexadecimal digits' =>
+            'Foo-Bar/g' . substr($sum, 1) . '/Foo-Bar-1.0.0',
         'a checksum of nothing' => 'Foo-Bar/' . '0' x 64 . '/Foo-Bar-1.0.0',
         'no version' => "Foo-Bar/$sum/Foo-Bar-",
         'no semver' => "Foo-Bar/$sum/Foo-Bar-1.0",
@@ -534,7 +535,8 @@ sub counted {
     my $days = $t->sql('select distinct date from'
                        . ' cargo_store.version_downloads order by date');
 
-    ok($days eq $day || $days eq utc_day(), 'on the day, in UTC') or diag($days);
+    ok($days eq $day || $days eq utc_day(), 'on the day, in UTC')
+        or diag($days);
 }
 
 
@@ -555,7 +557,8 @@ sub aborted {
     ok($gone, 'a client goes away in the middle');
 
     $t->get(path_of('other', '1.0.0'));
-    ok($t->wait_for(sub { counts('other') eq '1.0.0=2' }), 'the next is counted');
+    ok($t->wait_for(sub { counts('other') eq '1.0.0=2' }),
+       'the next is counted');
     is(counts('big'), '', 'the aborted one is not');
 }
 

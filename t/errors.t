@@ -175,11 +175,14 @@ sub bad_requests {
                  $form, 400, $says, "a NUL in a header: $uri");
     }
 
-    for my $line ('G' x 3000, 'G' x 10_000, "\x16\x03\x01\x02", 'GET', 'get / HTTP/1.1', 'GET x y z') {
+    for my $line ("\x16\x03\x01\x02", 'GET', 'get / HTTP/1.1', 'GET x y z',
+                  'G' x 3000)
+    {
         is($t->http("$line\r\n\r\n")->{status}, 400,
            'what is no HTTP at all is 400 as ever');
     }
 
+    is($t->http('G' x 10_000)->{status}, 414, 'or 414, without any URI');
     is($t->get('/index/config.json')->{status}, 200, 'the worker lives');
 }
 
@@ -266,7 +269,8 @@ sub too_large_bodies {
     is_error($t->put('/api/v1/crates/new', 'x' x 2000, %small), 'json', 413,
              $says, 'too large by its Content-Length');
     is_error($t->put('/api/v1/crates/new', 'x' x 2000, %small,
-                     chunked => 100), 'json', 413, $says, 'too large in chunks');
+                     chunked => 100), 'json', 413, $says,
+             'too large in chunks');
     is_error($t->put('/index/config.json', 'x' x 2000, %small), 'text', 413,
              $says, 'under index/');
     is_error($t->put('/dl/x', 'x' x 2000, %small), 'text', 413, $says,

@@ -508,8 +508,9 @@ sub one_connection {
     is(join(' ', map { $connection->receive()->{status} } @uris),
        '200 200 404 200 404 200', 'six requests in one packet, in their order');
 
-    my $r = $t->get('/index/config.json', Connection => 'Upgrade, HTTP2-Settings',
-                    Upgrade => 'h2c', 'HTTP2-Settings' => 'AAMAAABkAAQAAQAA',
+    my $r = $t->get('/index/config.json', Upgrade => 'h2c',
+                    Connection => 'Upgrade, HTTP2-Settings',
+                    'HTTP2-Settings' => 'AAMAAABkAAQAAQAA',
                     'cargo-protocol' => 'version=1');
 
     is($r->{status}, 200, 'cargo\'s offer of h2c is ignored');

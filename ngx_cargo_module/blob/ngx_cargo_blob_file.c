@@ -197,13 +197,17 @@ ngx_cargo_blob_make_dirs(ngx_cargo_blob_file_t *file, char *path,
         rc = mkdir(path, 0755);
         path[len] = '/';
 
-        if (rc == 0) {
-            if (ngx_cargo_blob_sync_dir(file, path, len - 3) != NGX_OK) {
-                return NGX_ERROR;
-            }
-
-        } else if (ngx_errno != NGX_EEXIST) {
+        if (rc == -1 && ngx_errno != NGX_EEXIST) {
             return ngx_cargo_blob_failed(file, "making a directory for");
+        }
+
+        /*
+         * Also if it was there: another upload may have made it a moment ago
+         * and not have come to this point yet.
+         */
+
+        if (ngx_cargo_blob_sync_dir(file, path, len - 3) != NGX_OK) {
+            return NGX_ERROR;
         }
     }
 

@@ -163,14 +163,6 @@ ngx_int_t ngx_http_cargo_query(ngx_http_request_t *r,
 ngx_int_t ngx_http_cargo_answer_field(ngx_http_request_t *r,
     ngx_http_cargo_answer_t *answer, ngx_uint_t column, ngx_str_t *value);
 
-/*
- * Of the Authorization header.  A value that is no token is hashed like any
- * other, and error says what is wrong with it: a reader is told by the
- * database whether that matters.  NGX_ERROR when there is no memory.
- */
-ngx_int_t ngx_http_cargo_token(ngx_http_request_t *r,
-    ngx_http_cargo_token_t *token);
-
 ngx_int_t ngx_http_cargo_add_header(ngx_http_request_t *r, const char *name,
     ngx_str_t *value);
 void ngx_http_cargo_drop_header(ngx_http_request_t *r, const char *name);
@@ -198,6 +190,24 @@ ngx_uint_t ngx_http_cargo_split(ngx_str_t path, ngx_str_t *segments,
 
 /* whether the path holds a "%2F", which nginx has decoded by now */
 ngx_uint_t ngx_http_cargo_encoded_slash(ngx_http_request_t *r);
+
+
+/* ngx_http_cargo_token.c */
+
+/*
+ * Of the Authorization header.  A value that is no token is hashed like any
+ * other, and error says what is wrong with it: a reader is told by the
+ * database whether that matters.  NGX_ERROR when there is no memory.
+ */
+ngx_int_t ngx_http_cargo_token(ngx_http_request_t *r,
+    ngx_http_cargo_token_t *token);
+
+/*
+ * Looks at the token of a request that wants to write; NGX_OK, or a status
+ * to finalize with
+ */
+ngx_int_t ngx_http_cargo_write_token(ngx_http_request_t *r,
+    ngx_http_cargo_token_t *token);
 
 
 /* ngx_http_cargo_error.c */
@@ -233,13 +243,6 @@ ngx_int_t ngx_http_cargo_check_crate(ngx_http_request_t *r,
     ngx_str_t *crate);
 ngx_int_t ngx_http_cargo_check_version(ngx_http_request_t *r,
     ngx_str_t *crate, ngx_str_t *version);
-
-/*
- * Looks at the token of a request that wants to write; NGX_OK, or a status
- * to finalize with
- */
-ngx_int_t ngx_http_cargo_write_token(ngx_http_request_t *r,
-    ngx_http_cargo_token_t *token);
 
 
 /* ngx_http_cargo_download.c */

@@ -188,20 +188,3 @@ ngx_http_cargo_check_version(ngx_http_request_t *r, ngx_str_t *crate,
                                  "crate `%V` does not have a version `%V`",
                                  crate, version);
 }
-
-
-ngx_int_t
-ngx_http_cargo_write_token(ngx_http_request_t *r,
-    ngx_http_cargo_token_t *token)
-{
-    if (ngx_http_cargo_token(r, token) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (token->error.status) {
-        return ngx_http_cargo_refuse(r, token->error.status, "%s",
-                                     token->error.detail);
-    }
-
-    return NGX_OK;
-}

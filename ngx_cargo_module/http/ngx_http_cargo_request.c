@@ -5,12 +5,12 @@
 static void ngx_http_cargo_cleanup(void *data);
 static ngx_int_t ngx_http_cargo_evaluate(ngx_http_request_t *r,
     ngx_http_cargo_ctx_t *ctx);
+static ngx_int_t ngx_http_cargo_add_host(ngx_http_request_t *r,
+    ngx_str_t *url);
 static void ngx_http_cargo_answered(ngx_cargo_pg_job_t *job);
 static void ngx_http_cargo_read_answer(ngx_http_request_t *r,
     ngx_cargo_pg_job_t *job, ngx_http_cargo_answer_t *answer);
 static ngx_uint_t ngx_http_cargo_may_pass(const char *sqlstate);
-static void ngx_http_cargo_not_our_token(ngx_http_request_t *r,
-    ngx_http_cargo_token_t *token);
 
 
 const ngx_cargo_pg_statement_t  ngx_http_cargo_statements[] = {
@@ -116,6 +116,38 @@ ngx_http_cargo_evaluate(ngx_http_request_t *r, ngx_http_cargo_ctx_t *ctx)
     {
         ctx->base_url.len--;
     }
+
+    if (ctx->base_url.len
+        && ctx->base_url.data[ctx->base_url.len - 1] == ':')
+    {
+        return ngx_http_cargo_add_host(r, &ctx->base_url);
+    }
+
+    return NGX_OK;
+}
+
+
+/* "http://" and no name: the client sent no Host, as HTTP/3 does not */
+
+static ngx_int_t
+ngx_http_cargo_add_host(ngx_http_request_t *r, ngx_str_t *url)
+{
+    u_char                    *p;
+    ngx_str_t                 *host;
+    ngx_http_core_srv_conf_t  *cscf;
+
+    cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
+
+    host = r->headers_in.server.len ? &r->headers_in.server
+                                    : &cscf->server_name;
+
+    p = ngx_pnalloc(r->pool, url->len + 2 + host->len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    url->len = ngx_sprintf(p, "%V//%V", url, host) - p;
+    url->data = p;
 
     return NGX_OK;
 }
@@ -296,69 +328,6 @@ ngx_http_cargo_answer_field(ngx_http_request_t *r,
     value->data = ngx_pstrdup(r->pool, &field);
 
     return value->data ? NGX_OK : NGX_ERROR;
-}
-
-
-ngx_int_t
-ngx_http_cargo_token(ngx_http_request_t *r, ngx_http_cargo_token_t *token)
-{
-    u_char           hash[CARGO_TOKEN_HASH];
-    cargo_rc_t       rc;
-    cargo_str_t      header, text;
-    cargo_arena_t   *arena;
-
-    token->hash.len = 0;
-    token->error.status = 0;
-
-    if (r->headers_in.authorization == NULL) {
-        return NGX_OK;
-    }
-
-    header.len = r->headers_in.authorization->value.len;
-    header.data = r->headers_in.authorization->value.data;
-
-    arena = cargo_arena_create(NULL);
-    if (arena == NULL) {
-        return NGX_ERROR;
-    }
-
-    rc = cargo_token_of_authorization(arena, header, &text, &token->error);
-
-    if (rc == CARGO_REFUSED) {
-        text = header;
-
-    } else if (rc == CARGO_OK && !cargo_token_wellformed(text)) {
-        ngx_http_cargo_not_our_token(r, token);
-    }
-
-    if (rc == CARGO_NO_MEMORY || cargo_token_hash(text, hash) == -1) {
-        cargo_arena_destroy(arena);
-        return NGX_ERROR;
-    }
-
-    cargo_arena_destroy(arena);
-
-    token->hash.data = token->text;
-    token->hash.len = ngx_hex_dump(ngx_cpymem(token->text, "\\x", 2), hash,
-                                   CARGO_TOKEN_HASH)
-                      - token->text;
-
-    return NGX_OK;
-}
-
-
-static void
-ngx_http_cargo_not_our_token(ngx_http_request_t *r,
-    ngx_http_cargo_token_t *token)
-{
-    ngx_http_cargo_ctx_t  *ctx;
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
-
-    (void) cargo_refuse(&token->error, NGX_HTTP_FORBIDDEN,
-                        "authentication failed: this is not a token of this "
-                        "registry; see %.*s/me, then run `cargo login`",
-                        (int) ctx->base_url.len, ctx->base_url.data);
 }
 
 
