@@ -151,9 +151,9 @@ ngx_http_cargo_ctx_t *ngx_http_cargo_get_ctx(ngx_http_request_t *r);
 ngx_int_t ngx_http_cargo_read_only(ngx_http_request_t *r);
 
 /*
- * Calls a SQL function; params ends with the statement's number, a NULL
- * element is SQL's null.  NGX_OK: answered() will be called, with status 503
- * when the database could not be asked.  Else a status to finalize with.
+ * Calls a SQL function with one element of params for each of its parameters;
+ * NULL is SQL's null.  NGX_OK: answered() will be called, with status 503 when
+ * the database did not answer.  Else a status to finalize with.
  */
 ngx_int_t ngx_http_cargo_query(ngx_http_request_t *r,
     ngx_http_cargo_statement_e statement, ngx_str_t **params,
