@@ -53,6 +53,8 @@ fetch_nginx()
 }
 
 
+mkdir -p "$OBJS"
+
 if [ ! -f "$NGX_SRC/src/core/nginx.c" ]; then
     fetch_nginx
 fi

@@ -341,6 +341,17 @@ sub hosts {
         accepted("several hosts: $good", "cargo_postgres \"$good\";");
     }
 
+    for my $bad ('host=127.0.0.1,127.0.0.2 port=1,2,3',
+                 'host=127.0.0.1,127.0.0.2,127.0.0.3 port=1,2')
+    {
+        refused("ports without hosts: $bad", '"cargo_postgres" directive must'
+                . ' have one port, or as many ports as hosts',
+                "cargo_postgres \"$bad\";");
+    }
+
+    refused('a port of letters', '"cargo_postgres" directive has a port that'
+            . ' is not a number', 'cargo_postgres "host=/run/x port=x";');
+
     for my $bad ('host=no-such-host.invalid',
                  'host=127.0.0.1,no-such-host.invalid',
                  'postgresql://no-such-host.invalid/cargo')
@@ -363,6 +374,7 @@ sub passwords {
                       "postgresql://u:$SECRET%zz\@x/cargo",
                       "host=127.0.0.1,127.0.0.2 port=1,2,3 password=$SECRET",
                       "host=/run/x port=x password=$SECRET",
+                      "host=/run/x,/run/y,/run/z port=1,2 password=$SECRET",
                       "host=/run/x password=$SECRET")
     {
         my ($rc, $out) = check("cargo_postgres \"$conninfo\";");

@@ -179,6 +179,8 @@ sub path_variants {
         'no semver' => "Foo-Bar/$sum/Foo-Bar-1.0",
         'an invalid name' => "foo.bar/$sum/foo.bar-1.0.0",
         'an encoded slash' => "Foo-Bar%2F$sum/Foo-Bar-1.0.0",
+        'something before it' => "some/thing/Foo-Bar/$sum/Foo-Bar-1.0.0",
+        'the location twice' => "x/dl/Foo-Bar/$sum/Foo-Bar-1.0.0",
         'a blob\'s own path' => blob_of($sum) =~ s/\.crate//r,
     );
 

@@ -129,7 +129,8 @@ sub config_json {
        200, 'arguments and Accept do not matter');
 
     for my $uri (qw(/index/config.JSON /index/config.json/ /index/
-                    /index/x/config.json /index//config)) {
+                    /index/x/config.json /index//config
+                    /index/x/index/config.json)) {
         is($t->get($uri)->{status}, 404, "not config.json: $uri");
     }
 

@@ -175,8 +175,9 @@ void ngx_http_cargo_send(ngx_http_request_t *r, const char *content_type,
     ngx_str_t *body);
 
 /*
- * The part of the URI after the first or the last "/name/"; data is NULL when
- * there is none.
+ * The part of the URI behind the location's name or, when that is a regular
+ * expression, behind the first or the last "/name/"; data is NULL when there
+ * is none.
  */
 ngx_str_t ngx_http_cargo_uri_after(ngx_http_request_t *r, const char *name,
     ngx_uint_t last);

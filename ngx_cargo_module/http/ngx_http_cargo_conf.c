@@ -11,6 +11,9 @@
 
 #define NGX_HTTP_CARGO_ENTRIES_MAX   65536
 
+/* nginx's own, of client_max_body_size */
+#define NGX_HTTP_CARGO_BODY_DEFAULT  (1 * 1024 * 1024)
+
 
 static char *ngx_http_cargo_merge_base_url(ngx_conf_t *cf,
     ngx_http_cargo_loc_conf_t *conf, ngx_http_cargo_loc_conf_t *prev);
@@ -451,16 +454,13 @@ ngx_http_cargo_adjust_core(ngx_http_cargo_loc_conf_t *conf,
         clcf->error_pages = NULL;
     }
 
-    /* nginx's default of 1m is too small for the crates that are allowed */
+    /* too small for the crates that are allowed; what is set is respected */
 
     needed = conf->max_crate_size + CARGO_METADATA_MAX + 8;
 
     if (conf->endpoint == NGX_HTTP_CARGO_API
-        && clcf->client_max_body_size != 0
-        && clcf->client_max_body_size < needed
-        && (prev->core == NULL
-            || clcf->client_max_body_size
-               == prev->core->client_max_body_size))
+        && clcf->client_max_body_size == NGX_HTTP_CARGO_BODY_DEFAULT
+        && clcf->client_max_body_size < needed)
     {
         clcf->client_max_body_size = needed;
     }

@@ -118,61 +118,51 @@ ngx_http_cargo_download_api(ngx_http_request_t *r, ngx_http_cargo_ctx_t *ctx)
 }
 
 
-/* .../{crate}/{sha256}/{crate}-{version}.crate, as config.json says */
+/* {crate}/{sha256}/{crate}-{version}.crate, as config.json says */
 
 static ngx_int_t
 ngx_http_cargo_download_file(ngx_http_request_t *r,
     ngx_http_cargo_ctx_t *ctx)
 {
-    u_char     *p, *file, *end;
-    ngx_str_t   parts[2];
-    ngx_uint_t  i;
+    size_t       i;
+    ngx_str_t    path, segments[4], *crate, *checksum, *file;
+    ngx_uint_t   n, skip;
 
-    end = r->uri.data + r->uri.len;
+    path = ngx_http_cargo_uri_after(r, "/dl/", 0);
+    n = ngx_http_cargo_split(path, segments, 4);
 
-    for (p = end; p > r->uri.data && p[-1] != '/'; p--) { /* void */ }
+    /* the first "/dl/" may be a registry of this name */
+    skip = (n == 4 && segments[0].len == 2
+            && ngx_strncmp(segments[0].data, "dl", 2) == 0);
 
-    file = p;
+    crate = &segments[skip];
+    checksum = crate + 1;
+    file = crate + 2;
 
-    for (i = 0; i < 2; i++) {
-        parts[i].data = NULL;
-
-        if (p == r->uri.data) {
-            break;
-        }
-
-        for (end = --p; p > r->uri.data && p[-1] != '/'; p--) { /* void */ }
-
-        parts[i].data = p;
-        parts[i].len = end - p;
-    }
-
-    end = r->uri.data + r->uri.len;
-
-    if (i != 2
+    if (n - skip != 3
         || ngx_http_cargo_encoded_slash(r)
-        || parts[0].len != NGX_CARGO_BLOB_HEX
-        || parts[1].len == 0
-        || (size_t) (end - file) < parts[1].len + sizeof("-.crate") - 1
-        || ngx_strncmp(file, parts[1].data, parts[1].len) != 0
-        || file[parts[1].len] != '-'
-        || ngx_strncmp(end - 6, ".crate", 6) != 0)
+        || crate->len == 0
+        || checksum->len != NGX_CARGO_BLOB_HEX
+        || file->len < crate->len + sizeof("-.crate") - 1
+        || ngx_strncmp(file->data, crate->data, crate->len) != 0
+        || file->data[crate->len] != '-'
+        || ngx_strncmp(file->data + file->len - 6, ".crate", 6) != 0)
     {
         return ngx_http_cargo_refuse(r, NGX_HTTP_NOT_FOUND,
                                      "no crate has this path");
     }
 
     for (i = 0; i < NGX_CARGO_BLOB_HEX; i++) {
-        if (ngx_hextoi(parts[0].data + i, 1) == NGX_ERROR) {
+        if (ngx_hextoi(checksum->data + i, 1) == NGX_ERROR) {
             return ngx_http_cargo_refuse(r, NGX_HTTP_NOT_FOUND,
                                          "no crate has this path");
         }
     }
 
-    ctx->checksum = parts[0];
-    ctx->crate = parts[1];
-    ctx->version.data = file + parts[1].len + 1;
-    ctx->version.len = end - 6 - ctx->version.data;
+    ctx->checksum = *checksum;
+    ctx->crate = *crate;
+    ctx->version.data = file->data + crate->len + 1;
+    ctx->version.len = file->len - crate->len - (sizeof("-.crate") - 1);
 
     return NGX_OK;
 }

@@ -449,24 +449,39 @@ ngx_http_cargo_send(ngx_http_request_t *r, const char *content_type,
 
 
 /*
- * Locations may be prefixes or regular expressions, so the part that is ours
- * is found by its name.  With the API the first match counts, since a crate
- * may be called "api"; a crate's index path holds no "/index/", but what
- * stands before may.
+ * In a location that is a regular expression, the part that is ours is found
+ * by its name.  With the API the first match counts, since a crate may be
+ * called "api"; a crate's index path holds no "/index/", but what stands
+ * before may.
  */
 
 ngx_str_t
 ngx_http_cargo_uri_after(ngx_http_request_t *r, const char *name,
     ngx_uint_t last)
 {
-    u_char     *p, *end;
-    size_t      len;
-    ngx_str_t   rest;
+    u_char                    *p, *end;
+    size_t                     len;
+    ngx_str_t                  rest, *prefix;
+    ngx_http_core_loc_conf_t  *clcf;
 
     ngx_str_null(&rest);
 
     len = ngx_strlen(name);
     end = r->uri.data + r->uri.len;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+    prefix = &clcf->name;
+
+    if (prefix->len >= len
+        && prefix->len <= r->uri.len
+        && ngx_strncmp(prefix->data + prefix->len - len, name, len) == 0
+        && ngx_strncmp(prefix->data, r->uri.data, prefix->len) == 0)
+    {
+        rest.data = r->uri.data + prefix->len;
+        rest.len = end - rest.data;
+
+        return rest;
+    }
 
     for (p = r->uri.data; (size_t) (end - p) >= len; p++) {
 

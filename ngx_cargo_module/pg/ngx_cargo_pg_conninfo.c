@@ -2,6 +2,10 @@
 #include "ngx_cargo_pg_private.h"
 
 
+#define NGX_CARGO_PG_PORTS                                                    \
+    "must have one port, or as many ports as hosts"
+
+
 typedef struct {
     ngx_str_t                   host;       /* comma-separated, as libpq */
     ngx_str_t                   hostaddr;
@@ -174,17 +178,28 @@ static char *
 ngx_cargo_pg_resolve(ngx_conf_t *cf, const char *hosts, const char *ports,
     ngx_cargo_pg_hosts_t *list)
 {
-    char       *rv;
-    ngx_str_t   host, port;
+    char        *rv;
+    ngx_str_t    host, port;
+    ngx_uint_t   nports;
 
+    nports = 0;
     ngx_str_null(&port);
 
     while (hosts) {
         host = ngx_cargo_pg_next_item(&hosts);
 
         /* one port serves all hosts */
+
         if (ports) {
             port = ngx_cargo_pg_next_item(&ports);
+            nports++;
+
+            if (port.len && ngx_atoi(port.data, port.len) == NGX_ERROR) {
+                return "has a port that is not a number";
+            }
+
+        } else if (nports > 1) {
+            return NGX_CARGO_PG_PORTS;
         }
 
         rv = ngx_cargo_pg_add_host(cf, &host, &port, list);
@@ -193,7 +208,7 @@ ngx_cargo_pg_resolve(ngx_conf_t *cf, const char *hosts, const char *ports,
         }
     }
 
-    return NGX_CONF_OK;
+    return ports ? NGX_CARGO_PG_PORTS : NGX_CONF_OK;
 }
 
 

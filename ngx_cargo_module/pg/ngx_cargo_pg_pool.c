@@ -199,11 +199,19 @@ ngx_cargo_pg_submit(ngx_cargo_pg_pool_t *pool, ngx_cargo_pg_job_t *job)
     }
 
     if (pool->nwaiting >= pool->conf->queue) {
-        ngx_log_error(NGX_LOG_ERR, job->timer.log, 0,
-                      "cargo pg: %ui %s wait already, %s is refused; "
-                      "see cargo_postgres_queue and "
-                      "cargo_postgres_connections",
-                      pool->nwaiting, pool->name, job->statement->name);
+
+        /* once a second: the log must not make it worse */
+
+        if (pool->full_logged != ngx_time()) {
+            pool->full_logged = ngx_time();
+
+            ngx_log_error(NGX_LOG_ERR, pool->log, 0,
+                          "cargo pg: %ui %s wait already, more are refused; "
+                          "see cargo_postgres_queue and "
+                          "cargo_postgres_connections",
+                          pool->nwaiting, pool->name);
+        }
+
         ngx_cargo_pg_job_destroy(job);
         return NGX_BUSY;
     }

@@ -64,6 +64,7 @@ struct ngx_cargo_pg_pool_s {
     ngx_event_t                     backoff;
     ngx_msec_t                      delay;
     ngx_msec_t                      down_since;
+    time_t                          full_logged;
 
     unsigned                        down:1;     /* no connection is left */
     unsigned                        complained:1;
