@@ -48,7 +48,8 @@ else
         configure=auto/configure; fi
     flags=(--with-compat --with-debug --with-threads --with-http_ssl_module
            --with-http_v2_module --with-http_realip_module
-           --with-http_auth_request_module)
+           --with-http_auth_request_module --with-http_gzip_static_module
+           --with-http_gunzip_module)
 fi
 
 if [ "$kind" = dynamic ]; then
