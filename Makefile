@@ -46,6 +46,7 @@ MODULE      = $(OBJS)/ngx_http_cargo_module.so
 CARGOCTL    = $(OBJS)/cargoctl
 
 all: $(MODULE) $(CARGOCTL)
+	@:
 
 help:
 	@echo "make           builds the module and cargoctl into $(OBJS)"
@@ -110,10 +111,13 @@ $(CARGOCTL): $(CTL_O) $(CORE)
 packages-%:
 	@conf/install-packages.sh $(subst -, ,$*)
 
+RUN         = DATA="$(DATA)" PORT="$(PORT)" OBJS="$(OBJS)" \
+              NGINX="$(NGINX)" conf/run.sh
+
 run: packages-build-run
+	@$(RUN) check
 	@$(MAKE) --no-print-directory all
-	@DATA="$(DATA)" PORT="$(PORT)" OBJS="$(OBJS)" NGINX="$(NGINX)" \
-	    conf/run.sh
+	@$(RUN)
 
 $(OBJS)/unit/%: t/unit/%.c $(UNIT_C) $(wildcard t/unit/*.h) $(CORE)
 	@mkdir -p $(@D)
@@ -122,6 +126,7 @@ $(OBJS)/unit/%: t/unit/%.c $(UNIT_C) $(wildcard t/unit/*.h) $(CORE)
 	    $(UNIT_C) $(CORE) -lcmocka $(CORE_LIBS)
 
 unit: $(UNIT)
+	@:
 
 TESTS       = $(sort $(wildcard t/*.t)) $(UNIT)
 

@@ -64,6 +64,12 @@ else
     target=binary
 fi
 
+if [ "$kind" = dynamic ]; then
+    echo "building the module ..."
+else
+    echo "building an nginx with the module in it ..."
+fi
+
 $configure "${flags[@]}" --builddir="$build" \
     --with-cc="${CC:-cc}" --with-cc-opt="${CFLAGS:-}" \
     --with-ld-opt="${LDFLAGS:-}" >"$build/configure.log" 2>&1 \

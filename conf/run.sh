@@ -1,5 +1,7 @@
 #!/bin/bash
 #
+# usage: run.sh [check]
+#
 # What `make run` does when everything is built: a registry on this machine,
 # in the foreground, that keeps all it has under DATA.
 #
@@ -9,6 +11,9 @@
 #   LISTEN  the address, 127.0.0.1 by default
 #   OBJS    where the module and cargoctl are, ./objs of the checkout
 #   NGINX   /usr/sbin/nginx by default
+#
+# With "check" it only looks whether it could: what needs no module and no
+# database, and leaves no trace.
 #
 # As root, PostgreSQL runs as postgres and nginx's workers as www-data.  Who
 # may be whom in the database is decided by the user at the other end of the
@@ -22,6 +27,10 @@ PORT=${PORT:-8080}
 LISTEN=${LISTEN:-127.0.0.1}
 OBJS=${OBJS:-$ROOT/objs}
 NGINX=${NGINX:-/usr/sbin/nginx}
+
+# In its environment, nginx takes NGINX for the sockets of the nginx that it
+# is to replace.
+export -n NGINX
 
 NGINX_MIN=1.22.0
 SOCKET_MAX=107
@@ -58,7 +67,7 @@ check_arguments()
 }
 
 
-check_programs()
+check_built()
 {
     local file
 
@@ -67,7 +76,11 @@ check_programs()
     done
 
     OBJS=$(cd "$OBJS" && pwd -P)
+}
 
+
+check_nginx()
+{
     [[ -x $NGINX ]] || die "there is no nginx at $NGINX: install nginx," \
                            "or set NGINX"
 
@@ -145,10 +158,37 @@ as()
 }
 
 
-make_directories()
+# check_entry DIR: for PostgreSQL and for the workers
+
+check_entry()
 {
     local user
 
+    for user in "$POSTGRES_USER" "$WORKER_USER"; do
+        (as "$user" KILL test -x "$1") \
+            || die "user $user cannot get into $DATA, since a directory" \
+                   "above it is closed: choose DATA elsewhere, such as" \
+                   "DATA=/var/tmp/cargo-registry"
+    done
+}
+
+
+# DATA itself is opened when it is made
+
+check_way()
+{
+    local dir=${DATA%/*}
+
+    while [[ -n $dir && ! -e $dir ]]; do
+        dir=${dir%/*}
+    done
+
+    check_entry "${dir:-/}"
+}
+
+
+make_directories()
+{
     if [[ -d $DATA && ! -e $DATA/made-by-make-run && -n $(ls -A "$DATA") ]]
     then
         die "$DATA is in use for something else: choose another DATA"
@@ -173,12 +213,7 @@ make_directories()
         chown "$WORKER_USER:" "$DATA/blobs"
     fi
 
-    for user in "$POSTGRES_USER" "$WORKER_USER"; do
-        (as "$user" KILL test -x "$DATA/pg") \
-            || die "user $user cannot get into $DATA, since a directory" \
-                   "above it is closed: choose DATA elsewhere, such as" \
-                   "DATA=/var/tmp/cargo-registry"
-    done
+    check_entry "$DATA/pg"
 }
 
 
@@ -315,6 +350,7 @@ write_config()
     cat > "$DATA/cargo-config.toml" <<CONF
 [registries.main]
 index = "sparse+http://$LISTEN:$PORT/index/"
+credential-provider = ["cargo:token"]
 CONF
 }
 
@@ -328,10 +364,17 @@ nginx_run()
 
 start_nginx()
 {
-    local i before reason
+    local i before reason code
 
-    if ! reason=$( (nginx_run -q -t) 2>&1 9>&- ); then
+    reason=$( (nginx_run -q -t) 2>&1 9>&- )
+    code=$?
+
+    if ((code != 0)); then
         reason=$(grep -m 1 emerg <<< "$reason" || echo "$reason")
+
+        # a module that was cut off may kill nginx when it is mapped
+        ((code < 128)) \
+            || reason="signal $((code - 128)) at ngx_http_cargo_module.so"
 
         [[ $reason != *ngx_http_cargo_module.so* ]] \
             || reason+="; build the module for this nginx: \`make clean all\`"
@@ -360,9 +403,11 @@ say_hello()
 {
     cat <<HELLO
 
-The registry is at http://$LISTEN:$PORT/ (all it has is in $DATA).
+The registry is at http://$LISTEN:$PORT/me (all it has is in $DATA).
 
-Put this into .cargo/config.toml of a project, or of your home:
+Put this into ~/.cargo/config.toml (\$CARGO_HOME; \`cargo install\` reads only
+that), or into .cargo/config.toml of the directory you work below;
+$DATA/cargo-config.toml holds it:
 
 $(sed 's/^/    /' "$DATA/cargo-config.toml")
 
@@ -375,6 +420,11 @@ Publish a first crate:
     cargo new --lib --vcs none hello-registry && cd hello-registry
     sed -i '/^edition/a description = "A first crate"\nlicense = "MIT"' Cargo.toml
     cargo publish --registry main --allow-dirty
+
+Administer it, from another terminal, as $SELF:
+
+    export CARGO_DATABASE="host=$DATA/pg dbname=cargo user=cargo" CARGO_BLOBS=$DATA/blobs
+    $OBJS/cargoctl help
 
 Ctrl-C stops it.
 HELLO
@@ -414,10 +464,15 @@ trap 'exit 0' INT
 trap 'exit 1' TERM HUP
 
 check_arguments
-check_programs
+check_nginx
 find_postgres
 choose_users
 check_port
+check_way
+
+[[ ${1:-} != check ]] || exit 0
+
+check_built
 make_directories
 create_cluster
 start_postgres

@@ -131,7 +131,41 @@ sub command_line {
     said(['--help'], 0, qr/Commands:/, $nothing, '--help');
     said(['help', 'sweep'], 0, qr/--grace/, $nothing, 'help of a command');
     said(['sweep', '-h'], 0, qr/--dry-run/, $nothing, 'the same by -h');
-    said(['version'], 0, qr/^cargoctl \d+\.\d+\.\d+ /, $nothing, 'version');
+    said([$_], 0, qr/^cargoctl \d+\.\d+\.\d+ /, $nothing, $_)
+        for 'version', '--version';
+
+    for my $group (['registry', 'list'], ['account', 'grant'],
+                   ['token', 'revoke'])
+    {
+        my ($word, $one) = @$group;
+        my $all = said(['help', $word], 0, qr/^  $word $one/m, $nothing,
+                       "help $word");
+
+        unlike($all, qr/^  (?!$word )\w/m, '... and no other commands');
+        said([$word], 2, $nothing, qr/^cargoctl: say what.*^  $word $one/ms,
+             "bare $word");
+        is((ctl($word, '--help'))[1], $all, "$word --help");
+    }
+
+    my %usage = (
+        'token create' => 'LOGIN --name TEXT [--registry NAME]'
+                          . ' [--expires WHEN]',
+        'account grant' => 'LOGIN --registry NAME --role ROLE',
+        'sweep' => '--blobs DIR [--grace TIME] [--dry-run]',
+        'migrate' => '[--sql DIR]',
+    );
+
+    for my $command (sort keys %usage) {
+        my $of = said(['help', split / /, $command], 0, qr/^Options:/m,
+                      $nothing, "help $command");
+        my ($usage) = $of =~ /\Ausage: cargoctl (.*?)\n\n/s;
+
+        is($usage =~ s/\s+/ /gr, "$command $usage{$command}", '... usage');
+        unlike($of, $command =~ /token/ ? qr/person|role/ : qr/token/,
+               '... speaks of nothing else');
+    }
+
+    like((ctl('help', 'sweep'))[1], qr/at least 5m/, '--grace has a minimum');
 
     said([], 2, $nothing, qr/help/, 'no command');
     said(['frob'], 2, $nothing, qr/no command "frob"/, 'unknown command');
@@ -168,6 +202,14 @@ sub database_errors {
         like($err, qr/^cargoctl: .{30}/, '... said');
         unlike("$out$err", qr/$secret|sesame/, '... without the password');
     }
+
+    # pg_hba.conf of the tests lets everybody in under any name that exists
+    said(['registry', 'list', '--database', 'dbname=cargo user=nobody_here'],
+         3, qr/^$/,
+         qr/let nobody in as "nobody_here": role .*; see pg_hba\.conf and pg_id/,
+         'a user who is not let in');
+    said(['registry', 'list', '--database', 'dbname=nowhere'], 3, qr/^$/,
+         qr/cannot be reached: .*"nowhere" does not exist/, 'no database');
 
     my $empty = database('empty');
 
@@ -331,6 +373,7 @@ sub migrate_failures {
     is($rc, 3, 'a role without CREATEROLE');
     like($out, qr/permission denied|may not create the role.*\n.*superuser/,
          '... is told what to do') or diag($out);
+    unlike($out, qr/\.;|connect as the role/, '... and nothing else');
 }
 
 
@@ -352,8 +395,18 @@ sub registries {
 
     my $out = said(['registry', 'list'], 0, qr/^inner\n(?:  .*\n)+main\n/,
                    qr/^$/, 'registry list');
-    like($out, qr/^  auth_required=on$/m, '... a flag');
-    like($out, qr/^  max_keywords=7$/m, '... a number');
+    like($out, qr/^  auth-required=on$/m, '... a flag');
+    like($out, qr/^  max-keywords=7$/m, '... a number');
+
+    my ($defaults) = $out =~ /^main\n((?:  .*\n)+)/m;
+    my @settings = sort split /\n/, $defaults;
+
+    for my $command ('create', 'set') {
+        my ($rc, $help) = ctl('help', 'registry', $command);
+
+        is_deeply([ sort $help =~ /^(  [a-z-]+=.*)/mg ], \@settings,
+                  "help registry $command has all settings, with defaults");
+    }
 
     said(['registry', 'set', 'inner', 'auth_required=off'], 0, qr/changed/,
          qr/^$/, 'registry set');

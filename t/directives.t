@@ -43,6 +43,7 @@ connection_strings();
 hosts();
 passwords();
 nested();
+base_urls();
 stores();
 
 $t->done();
@@ -402,9 +403,24 @@ SERVER
 }
 
 
+sub base_urls {
+    for my $bad ('crates.example', 'ftp://crates.example', '/crates') {
+        refused("no URL of a registry: $bad", "cargo_base_url \"$bad\" must"
+                . ' begin with "https://" or "http://"', $PG,
+                "cargo_base_url $bad; " . whole());
+    }
+
+    accepted('a variable in its path', $PG,
+             'cargo_base_url https://x/r/$registry; ' . whole()
+             . 'location ~ ^/r/(?<registry>[a-z]+)/index/ {'
+             . ' cargo_registry $registry; cargo_index; }');
+}
+
+
 sub stores {
     # these two are found after nginx has opened the configured log
-    $t->allow_errors(qr/cargo_blobs: ".*" is not a directory/,
+    $t->allow_errors(qr/cargo_blobs: ".*" holds other things/,
+                     qr/cargo_blobs: ".*" is not a directory/,
                      qr/cargo_blobs: cannot make the directory/);
 
     accepted('a relative path', $PG,
@@ -412,6 +428,13 @@ sub stores {
     ok(-d "$t->{dir}/store/tmp", 'is below the prefix, and is made');
     accepted('a slash at its end', $PG,
              whole() =~ s/cargo_blobs (\S+);/cargo_blobs $1\/;/r);
+    mkdir $t->path('in-use');
+    $t->write_file('in-use/photo.jpg', '');
+    refused('a directory of other things',
+            'cargo_blobs: ".*in-use" holds other things',
+            $PG, whole() =~ s/cargo_blobs \S+;/cargo_blobs in-use;/r);
+    refused('a variable', '"cargo_blobs" directive takes no variables',
+            $PG, whole() =~ s/cargo_blobs \S+;/cargo_blobs \$host;/r);
     refused('a file', 'cargo_blobs: ".*nginx.conf(?:/tmp)?" is not a directory',
             $PG, whole() =~ s/cargo_blobs \S+;/cargo_blobs nginx.conf;/r);
     refused('no parent', 'cargo_blobs: cannot make the directory', $PG,

@@ -136,9 +136,9 @@ sub form_of { return $_[0] =~ m{/api/v1/} ? 'json' : 'text' }
 
 
 sub not_found {
-    for my $uri ('/api/v1/', '/api/v1/crates', '/api/v1/crates/x/y/z',
-                 '/api/v1/nothing?q=%00', '/api/v1//', '/api/v1/x/../crates',
-                 '/api/v1/me', '/api/v1/' . 'x/' x 200)
+    for my $uri ('/api/v1/', '/api/v1/crates/', '/api/v1/crates/x/y/z',
+                 '/api/v1/nothing?q=%00', '/api/v1//', '/api/v1/crates/../x',
+                 '/api/v1/me/', '/api/v1/' . 'x/' x 200)
     {
         is_error($t->get($uri), 'json', 404,
                  qr/^Not Found: this registry's API has no GET of this path$/,
@@ -322,8 +322,10 @@ sub refused_by_nginx {
        'and its password opens');
 
     is_error($t->request('X', '/api/v1/crates/new'), 'json', 405,
-             qr/^X is not allowed here, only PUT$/, 'an unknown method');
-    is($t->get('/api/v1/crates/new')->header('Allow'), 'PUT', 'with Allow');
+             qr/^X is not allowed here, only GET, HEAD, PUT$/,
+             'an unknown method');
+    is($t->request('X', '/api/v1/crates/new')->header('Allow'),
+       'GET, HEAD, PUT', 'with Allow');
     is_error($t->request('TRACE', $URIS[2]), 'json', 405,
              qr/not allowed here/, 'TRACE, which nginx refuses itself');
 }

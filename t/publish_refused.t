@@ -482,12 +482,18 @@ sub paths {
 
     for my $uri ('/api/v1/crates%2Fnew', '/api/v1/crates%2fnew',
                  '/api/v1/crates/new%2F', '/api/v1%2Fcrates/new',
-                 '/api/v1/crates/new/', '/api/v1/crates/', '/api/v1/crates',
-                 '/api/v1/crates/new/x', '/api/v1/', '/api/v1/crates/New',
-                 '/api/v1/crates/new%20', '/api/v1/crates/a/b/c/d/e')
+                 '/api/v1/crates/new/', '/api/v1/crates/',
+                 '/api/v1/', '/api/v1/crates/a/b/c/d/e')
     {
         refused("PUT $uri", $t->put($uri, $body, Authorization => $alice), 404,
                 $gone);
+    }
+
+    for my $uri ('/api/v1/crates/new/x', '/api/v1/crates/New',
+                 '/api/v1/crates/new%20')
+    {
+        refused("PUT $uri", $t->put($uri, $body, Authorization => $alice), 405,
+                'PUT is not allowed here, only GET, HEAD');
     }
 
     for my $uri ('/api/v1/crates/new%00', '/api/v1/crates/%00/1.0.0/unyank',
@@ -498,7 +504,7 @@ sub paths {
     }
 
     refused('POST', $t->post($URI, $body, Authorization => $alice), 405,
-            'POST is not allowed here, only PUT');
+            'POST is not allowed here, only GET, HEAD, PUT');
 
     for my $row (
         ['nobody', '1.0.0', 'crate `nobody` does not exist'],

@@ -18,7 +18,7 @@ use Test::Cargo;
 my $t = Test::Cargo->new();
 
 plan(skip_all => 'no cargo') if !Test::Cargo::Client::cargo_binary();
-$t->plan(44);
+$t->plan(62);
 
 my $port = $t->port();
 my $data = $t->dir() . '/var';
@@ -42,11 +42,21 @@ like($t->read_file('var/cargo-config.toml'), qr/^index = "\Q$index\E"$/m,
 like($printed, qr/^ +\[registries\.main\]\n +index = "\Q$index\E"$/m,
      'the same is printed');
 unlike($printed, qr/ngxcargo_/, 'the token is not');
+like($printed, qr/^ +credential-provider = \["cargo:token"\]$/m,
+     'with what cargo needs to know of tokens');
+like($printed, qr{\$CARGO_HOME; `cargo install` reads only\s+that},
+     'where it belongs');
+like($printed, qr{^\Q$data\E/cargo-config\.toml holds it}m,
+     'and which file has it');
 
 my $config = $t->get('/index/config.json');
 
 is($config->{status}, 200, 'the registry answers');
 is($config->json()->{api}, "http://127.0.0.1:$port", 'with the base URL');
+my ($url) = $printed =~ m{^The registry is at http://127\.0\.0\.1:$port(/\S*)}m;
+is($t->get($url // '/')->{status}, 200, 'the URL it prints is a page');
+unlike($t->read_file('var/error.log'), qr/\[emerg\]/,
+       'nginx got along with its environment');
 is(listening_on_tcp(processes()), "127.0.0.1:$port", 'nothing else listens');
 
 
@@ -74,6 +84,13 @@ is($rc, 0, 'the lines of the first publish') or diag($out);
 
 is($t->get('/index/he/ll/hello-registry')->{status}, 200, 'are published');
 
+my ($export, $ctl) = $printed =~ /^ +(export CARGO_.*)\n +(\S+cargoctl) help$/m;
+
+($rc, $out) = paste("$export\n$ctl help\n$ctl account list\n$ctl check");
+is($rc, 0, 'the lines for administration') or diag($out);
+like($out, qr/Commands:.*^1 +admin .*^1 version has its blob in \Q$data\E/ms,
+     'reach the database and the store');
+
 
 # a second start while the first runs, and on a port in use
 
@@ -96,7 +113,7 @@ is(join(' ', processes()), '', 'nothing is left running');
 
 my $id = system_identifier();
 
-$run = start_run(DATA => $data, PORT => $port);
+$run = start_run(DATA => $data, PORT => $port, NGINX => '/usr/sbin/nginx');
 
 ok($run->{up}, 'the second start') or diag(output($run));
 is(output($run), $printed, 'says the same');
@@ -168,6 +185,71 @@ refused(qr/run `make` first/, 'without a module', DATA => $data,
         PORT => $port, OBJS => $t->dir());
 
 
+# a module that does not fit
+
+my $cut = $t->dir() . '/cut';
+
+make_path($cut);
+$t->run_ok(command => [ 'cp', $t->objs() . '/cargoctl',
+                        $t->objs() . '/ngx_http_cargo_module.so', $cut ]);
+
+for my $size (100, 8192) {
+    truncate("$cut/ngx_http_cargo_module.so", $size)
+        or die "truncate: $!\n" if -s "$cut/ngx_http_cargo_module.so" > $size;
+
+    refused(qr/ngx_http_cargo_module\.so.*: `make clean all`/,
+            "a module cut off at $size", DATA => "$data.cut", PORT => $port,
+            OBJS => $cut, NGINX => '/usr/sbin/nginx');
+}
+
+
+# what make says
+
+($rc, $out) = $t->run(merge => 1, timeout => 300, command => [
+    'make', '--no-print-directory', '-C', $t->root(), 'all',
+    'OBJS=' . $t->objs() ]);
+is($rc, 0, 'make all again') or diag($out);
+unlike($out, qr/Nothing to be done/, 'makes no noise');
+
+$t->write_file('fake/src/core/nginx.h',
+               "#define nginx_version      1024000\n");
+$t->write_file('fake/conf_flags', "NGX_CONF_FLAGS=()\n");
+$t->write_file('fake/configure', "#!/bin/sh\nexit 1\n");
+chmod 0755, $t->path('fake/configure');
+
+($rc, $out) = $t->run(merge => 1, command => [
+    'make', '--no-print-directory', '-C', $t->root(),
+    'NGX_SRC=' . $t->dir() . '/fake', 'OBJS=' . $t->dir() . '/fake-objs',
+    $t->dir() . '/fake-objs/ngx_http_cargo_module.so' ]);
+is($rc, 2, 'a build that fails');
+like($out, qr/\Abuilding the module \.\.\.\nbuild-nginx: configure failed/,
+     'a line before it begins');
+
+
+# what is wrong with DATA or PORT is said before anything is built
+
+SKIP: {
+    skip('not root', 3) if $> != 0;
+
+    my $closed = $t->dir() . '/closed';
+
+    mkdir $closed, 0700 or die "mkdir $closed: $!\n";
+
+    ($rc, $out) = $t->run(merge => 1, command => [
+        make(DATA => "$closed/some/var", PORT => $port,
+             OBJS => "$closed/objs") ]);
+
+    is($rc, 2, 'a closed directory above DATA');
+    like($out, qr/^make run: user \w+ cannot get into \Q$closed\E/m, 'is said');
+    ok(!-e "$closed/objs" && !-e "$closed/some", 'before anything is made');
+}
+
+($rc, $out) = $t->run(run_command(DATA => "$data.unused", PORT => $port,
+                                  check => 1), merge => 1);
+is("$rc$out", '0', 'conf/run.sh check has nothing to complain');
+ok(!-e "$data.unused", 'and leaves no trace');
+
+
 # as a user who may not write there, and as one who may
 
 SKIP: {
@@ -221,8 +303,10 @@ sub run_command {
     my (%options) = @_;
 
     my $as = delete $options{as} // [];
-    my @command = delete $options{make} ? make(%options)
-                                        : $t->root() . '/conf/run.sh';
+    my @argument = delete $options{check} ? 'check' : ();
+    my @command = delete $options{make}
+                      ? make(%options)
+                      : ($t->root() . '/conf/run.sh', @argument);
 
     return (command => [ @$as, @command ],
             env => { OBJS => $t->objs(), %options });
@@ -232,7 +316,9 @@ sub run_command {
 sub make {
     my (%options) = @_;
 
-    return ('make', '-s', '-C', $t->root(), 'run', 'OBJS=' . $t->objs(),
+    %options = (OBJS => $t->objs(), %options);
+
+    return ('make', '-s', '-C', $t->root(), 'run',
             map { "$_=$options{$_}" } sort keys %options);
 }
 

@@ -46,6 +46,7 @@ subtest 'two spellings of a new name' => \&race_for_name;
 subtest 'two versions of one crate' => \&race_for_order;
 subtest 'the winner rolls back' => \&race_lost_by_winner;
 subtest 'yanked by two' => \&race_to_yank;
+subtest 'owners come and go' => \&race_for_owners;
 subtest 'one token, many jobs' => \&race_to_touch;
 subtest 'counted by two' => \&race_to_count;
 subtest 'everybody at once' => \&crowd;
@@ -227,6 +228,29 @@ SQL
 }
 
 
+sub race_for_owners {
+    my ($first, $second) = (Session->new($t), Session->new($t));
+    my $done = qr/^200\|\{"ok"/;
+
+    $first->ask(publish('alice', 'shared', '1.0.0', 'a'));
+
+    like($first->ask('begin;' . owners('add', 'alice', 'bob')), $done,
+         'one adds');
+    $second->send(owners('add', 'ada', 'bob'));
+    ok($second->waits(), 'the other waits');
+    $first->ask('commit');
+    is($second->answer(), '400|`bob` is already an owner', 'and is told');
+
+    like($first->ask('begin;' . owners('remove', 'alice', 'alice')), $done,
+         'one goes');
+    $second->send(owners('remove', 'bob', 'bob'));
+    ok($second->waits(), 'the other waits');
+    $first->ask('commit');
+    like($second->answer(), qr/^400\|cannot remove all individual owners/,
+         'and has to stay');
+}
+
+
 sub race_to_touch {
     my ($first, $second) = (Session->new($t), Session->new($t));
 
@@ -263,6 +287,14 @@ SQL
     is($t->sql(<<'SQL', database => 'races'), '200,200', 'nothing is lost');
 select min(downloads) || ',' || max(downloads)
   from cargo_store.version_downloads
+SQL
+
+    is($t->sql(<<'SQL', database => 'races'), '', 'nor of a crate');
+select crate_id
+  from cargo_store.crate_downloads d
+ where downloads <> recent
+    or downloads <> 200 * (select count(*) from cargo_store.versions v
+                            where v.crate_id = d.crate_id)
 SQL
 }
 
@@ -321,6 +353,14 @@ select * from cargo.publish('main', sha256('$login'), '{"name": "$name",
     "license": "MIT", "sort_key": "$version"}',
     '{"vers":"$version","yanked":', '}', sha256('$content'), 10, now())
 SQL
+}
+
+
+sub owners {
+    my ($verb, $login, $other) = @_;
+
+    return "select * from cargo.${verb}_owners('main', sha256('$login'),"
+           . qq{ 'shared', '{"users":["$other"]}')};
 }
 
 

@@ -229,15 +229,17 @@ sub not_found {
         }
     }
 
-    for my $path ('crates/foo-bar/1.0.0', 'crates/foo-bar/1.0.0/yank/',
-                  'crates/foo-bar/1.0.0/yank/x', 'crates//1.0.0/yank',
-                  'crates/foo-bar//yank', 'crates/foo%2Fbar/1.0.0/yank',
-                  'crates/foo-bar%2F1.0.0/yank', 'crates/foo-bar/yank',
-                  'crate/foo-bar/1.0.0/yank', 'crates/foo-bar/1.0.0/Yank')
+    my %status = map { $_ => 405 } 'crates/foo-bar/1.0.0',
+        'crates//1.0.0/yank', 'crates/foo-bar//yank', 'crates/foo-bar/yank';
+
+    for my $path (sort(keys %status), 'crates/foo-bar/1.0.0/yank/',
+                  'crates/foo-bar/1.0.0/yank/x', 'crates/foo%2Fbar/1.0.0/yank',
+                  'crates/foo-bar%2F1.0.0/yank', 'crate/foo-bar/1.0.0/yank',
+                  'crates/foo-bar/1.0.0/Yank')
     {
         my $r = $t->delete("/api/v1/$path", Authorization => $alice);
 
-        is($r->{status}, 404, "no such path: $path");
+        is($r->{status}, $status{$path} // 404, "nothing to yank: $path");
         ok(defined $r->detail(), 'in cargo\'s form');
     }
 

@@ -80,8 +80,9 @@ void ngx_cargo_blob_upload_run(ngx_cargo_blob_upload_t *upload);
 
 
 /*
- * At configuration time: the directory and its tmp/ exist and are writable
- * for the worker's user, else NGX_ERROR and a line in the log.
+ * When the configuration is read: makes the directory and its tmp/ and gives
+ * them to the user of the workers; NGX_ERROR and a line in the log when it
+ * cannot, or when the directory is in use for something else.
  */
 ngx_int_t ngx_cargo_blob_init_store(ngx_cycle_t *cycle, ngx_str_t *path,
     ngx_uid_t user);

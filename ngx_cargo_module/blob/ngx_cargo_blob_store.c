@@ -1,10 +1,19 @@
 
 #include "ngx_cargo_blob.h"
 
+#include <dirent.h>
+
 
 static ngx_int_t ngx_cargo_blob_make_dir(ngx_cycle_t *cycle, char *path,
     ngx_uid_t user);
+static ngx_uint_t ngx_cargo_blob_foreign(const char *path);
 
+
+/*
+ * As nginx does with its own temporary paths, the directories are made, and
+ * given to the user of the workers; but a directory that is in use for
+ * something else is left alone.
+ */
 
 ngx_int_t
 ngx_cargo_blob_init_store(ngx_cycle_t *cycle, ngx_str_t *path, ngx_uid_t user)
@@ -18,6 +27,13 @@ ngx_cargo_blob_init_store(ngx_cycle_t *cycle, ngx_str_t *path, ngx_uid_t user)
 
     (void) ngx_sprintf(tmp, "%V%Z", path);
 
+    if (ngx_cargo_blob_foreign((char *) tmp)) {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
+                      "cargo_blobs: \"%V\" holds other things; name a "
+                      "directory that is used for nothing else", path);
+        return NGX_ERROR;
+    }
+
     if (ngx_cargo_blob_make_dir(cycle, (char *) tmp, user) != NGX_OK) {
         return NGX_ERROR;
     }
@@ -27,8 +43,6 @@ ngx_cargo_blob_init_store(ngx_cycle_t *cycle, ngx_str_t *path, ngx_uid_t user)
     return ngx_cargo_blob_make_dir(cycle, (char *) tmp, user);
 }
 
-
-/* as nginx does with its own temporary paths */
 
 static ngx_int_t
 ngx_cargo_blob_make_dir(ngx_cycle_t *cycle, char *path, ngx_uid_t user)
@@ -61,6 +75,43 @@ ngx_cargo_blob_make_dir(ngx_cycle_t *cycle, char *path, ngx_uid_t user)
     }
 
     return NGX_OK;
+}
+
+
+/* a store has its tmp/ from the first moment on */
+
+static ngx_uint_t
+ngx_cargo_blob_foreign(const char *path)
+{
+    DIR            *dir;
+    ngx_uint_t      other;
+    struct dirent  *entry;
+
+    dir = opendir(path);
+    if (dir == NULL) {
+        return 0;
+    }
+
+    other = 0;
+
+    while ((entry = readdir(dir)) != NULL) {
+
+        if (ngx_strcmp(entry->d_name, "tmp") == 0) {
+            other = 0;
+            break;
+        }
+
+        if (ngx_strcmp(entry->d_name, ".") != 0
+            && ngx_strcmp(entry->d_name, "..") != 0
+            && ngx_strcmp(entry->d_name, "lost+found") != 0)
+        {
+            other = 1;
+        }
+    }
+
+    (void) closedir(dir);
+
+    return other;
 }
 
 

@@ -63,6 +63,7 @@ typedef struct {
     int             dry_run;
     int             quick;
     int             help;
+    int             version;
 
     char          **operands;
     size_t          noperands;

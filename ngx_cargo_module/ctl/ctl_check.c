@@ -40,6 +40,7 @@ typedef struct {
     json_t          *wrong;
     unsigned char   *buffer;
     long long        checked;
+    long long        missing;
     int              denied;
     int              root;
 } ctl_check_t;
@@ -54,6 +55,8 @@ static char *ctl_check_contents(const ctl_check_t *check, int fd,
     const char *checksum, const char *size);
 static int ctl_check_digest(const ctl_check_t *check, int fd, char *hex);
 static ctl_rc_t ctl_check_report(const ctl_check_t *check);
+static void ctl_check_wrong(const ctl_check_t *check);
+static void ctl_check_good(const ctl_check_t *check);
 
 
 ctl_rc_t
@@ -191,6 +194,7 @@ ctl_check_blob(ctl_check_t *check, const char *checksum, const char *size)
     }
 
     if (fd == -1 && errno == ENOENT) {
+        check->missing++;
         problem = ctl_printf("is missing");
 
     } else if (fd == -1 && errno == ELOOP) {
@@ -297,12 +301,7 @@ ctl_check_digest(const ctl_check_t *check, int fd, char *hex)
 static ctl_rc_t
 ctl_check_report(const ctl_check_t *check)
 {
-    size_t       wrong;
-    json_t      *report;
-    const char  *how;
-
-    wrong = json_array_size(check->wrong);
-    how = check->ctl->quick ? "size" : "size and SHA-256";
+    json_t  *report;
 
     if (check->ctl->json) {
         report = json_pack("{s:I, s:b, s:O}", "checked",
@@ -316,15 +315,54 @@ ctl_check_report(const ctl_check_t *check)
         ctl_blobs_error(check->ctl, "open all files in", "", EACCES);
     }
 
-    if (wrong) {
-        ctl_error("%zu of %lld versions cannot be served as they were "
-                  "published: bring their files back from a backup, or yank "
-                  "them", wrong, check->checked);
+    if (json_array_size(check->wrong)) {
+        ctl_check_wrong(check);
         return CTL_REFUSED;
     }
 
-    ctl_say(check->ctl, "all %lld versions have their blob in %s (%s checked)",
-            check->checked, check->ctl->blobs, how);
+    ctl_check_good(check);
 
     return CTL_DONE;
+}
+
+
+static void
+ctl_check_wrong(const ctl_check_t *check)
+{
+    size_t  wrong;
+
+    wrong = json_array_size(check->wrong);
+
+    if (check->missing == check->checked) {
+        ctl_error("not one of %lld version%s has its blob in %s: is this the "
+                  "directory that cargo_blobs names?", check->checked,
+                  (check->checked == 1) ? "" : "s", check->ctl->blobs);
+        return;
+    }
+
+    ctl_error("%zu of %lld version%s cannot be served as published: bring the "
+              "file%s back from a backup, or yank %s", wrong, check->checked,
+              (check->checked == 1) ? "" : "s", (wrong == 1) ? "" : "s",
+              (wrong == 1) ? "it" : "them");
+}
+
+
+static void
+ctl_check_good(const ctl_check_t *check)
+{
+    const char  *how;
+
+    how = check->ctl->quick ? "size" : "size and SHA-256";
+
+    if (check->checked == 0) {
+        ctl_say(check->ctl, "nothing to check: no version was published yet");
+
+    } else if (check->checked == 1) {
+        ctl_say(check->ctl, "1 version has its blob in %s (%s checked)",
+                check->ctl->blobs, how);
+
+    } else {
+        ctl_say(check->ctl, "all %lld versions have their blob in %s (%s "
+                "checked)", check->checked, check->ctl->blobs, how);
+    }
 }

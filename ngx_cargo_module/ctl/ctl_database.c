@@ -25,6 +25,7 @@ static const char *ctl_conninfo_value(const PQconninfoOption *options,
     const char *keyword);
 static ctl_rc_t ctl_conninfo_refuse(const char *why);
 static PGconn *ctl_database_connect(const ctl_t *ctl);
+static void ctl_database_unreachable(const ctl_t *ctl);
 static void ctl_database_notice(void *data, const PGresult *result);
 static void ctl_database_lost(const ctl_t *ctl);
 static const char *ctl_database_advice(const char *sqlstate, int migrating);
@@ -54,11 +55,24 @@ static const ctl_sqlstate_t  ctl_sqlstates[] = {
 };
 
 
+/*
+ * SQLSTATE class 28 and libpq's own refusals, by their words, as libpq keeps
+ * the SQLSTATE of a failed start to itself.
+ */
+
+static const char *const  ctl_refusals[] = {
+    "authentication failed",
+    "pg_hba.conf",
+    "no password supplied",
+    "is not permitted to log in",
+    "FATAL:  role \"",
+    NULL
+};
+
+
 ctl_rc_t
 ctl_database_open(ctl_t *ctl)
 {
-    char  *reason;
-
     if (ctl_conninfo_check(ctl) != CTL_DONE) {
         return CTL_FAILED;
     }
@@ -66,11 +80,7 @@ ctl_database_open(ctl_t *ctl)
     ctl->connection = ctl_database_connect(ctl);
 
     if (PQstatus(ctl->connection) != CONNECTION_OK) {
-        reason = ctl_libpq_reason(PQerrorMessage(ctl->connection));
-        ctl_error("the database cannot be reached: %s; check --database, "
-                  "CARGO_DATABASE or the PG* environment, and that the "
-                  "server runs", reason);
-        free(reason);
+        ctl_database_unreachable(ctl);
         return CTL_FAILED;
     }
 
@@ -221,7 +231,8 @@ ctl_database_error(const ctl_t *ctl, const PGresult *result, const char *what)
     detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
     hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
     sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    advice = ctl_database_advice(sqlstate ? sqlstate : "", what != NULL);
+    advice = hint ? NULL
+                  : ctl_database_advice(sqlstate ? sqlstate : "", what != NULL);
 
     ctl_error("%s: %s%s%s%s%s%s%s", what ? what : "the database refused",
               message,
@@ -330,6 +341,42 @@ ctl_database_connect(const ctl_t *ctl)
     values[n] = NULL;
 
     return PQconnectdbParams(keywords, values, 1);
+}
+
+
+static void
+ctl_database_unreachable(const ctl_t *ctl)
+{
+    char               *reason;
+    const char         *words, *next;
+    const char *const  *text;
+
+    reason = ctl_libpq_reason(PQerrorMessage(ctl->connection));
+
+    for (text = ctl_refusals; *text; text++) {
+        if (strstr(reason, *text)) {
+            break;
+        }
+    }
+
+    if (*text == NULL) {
+        ctl_error("the database cannot be reached: %s; check --database, "
+                  "CARGO_DATABASE or the PG* environment, and that the "
+                  "server runs", reason);
+        free(reason);
+        return;
+    }
+
+    words = reason;
+
+    while ((next = strstr(words, "FATAL:  ")) != NULL) {
+        words = next + sizeof("FATAL:  ") - 1;
+    }
+
+    ctl_error("the database let nobody in as \"%s\": %s; see pg_hba.conf and "
+              "pg_ident.conf, or --database with another user",
+              PQuser(ctl->connection), words);
+    free(reason);
 }
 
 

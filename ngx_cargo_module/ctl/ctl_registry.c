@@ -13,6 +13,7 @@ static void ctl_registry_print(json_t *registry);
 static ctl_rc_t ctl_registry_change(ctl_t *ctl, const char *function,
     const char *done);
 static ctl_rc_t ctl_settings_parse(const ctl_t *ctl, json_t *settings);
+static char *ctl_setting_key(const char *text, size_t len, char from, char to);
 static json_t *ctl_setting_value(const char *text);
 
 
@@ -76,21 +77,25 @@ ctl_registry_set(ctl_t *ctl)
 static void
 ctl_registry_print(json_t *registry)
 {
+    char        *name;
     json_t      *value;
     const char  *key;
 
     (void) printf("%s\n", ctl_json_text(registry, "name"));
 
     json_object_foreach (registry, key, value) {
+        name = ctl_setting_key(key, strlen(key), '_', '-');
 
         if (json_is_boolean(value)) {
-            (void) printf("  %s=%s\n", key, json_is_true(value) ? "on"
-                                                                : "off");
+            (void) printf("  %s=%s\n", name, json_is_true(value) ? "on"
+                                                                 : "off");
 
         } else if (json_is_integer(value) && strcmp(key, "id") != 0) {
-            (void) printf("  %s=%lld\n", key,
+            (void) printf("  %s=%lld\n", name,
                           (long long) json_integer_value(value));
         }
+
+        free(name);
     }
 }
 
@@ -138,12 +143,12 @@ ctl_registry_change(ctl_t *ctl, const char *function, const char *done)
 }
 
 
-/* key=value; "-" in keys as "_" */
+/* key=value, with either of "-" and "_" in keys */
 
 static ctl_rc_t
 ctl_settings_parse(const ctl_t *ctl, json_t *settings)
 {
-    char        *key, *p;
+    char        *key;
     size_t       i;
     json_t      *value;
     const char  *equal;
@@ -160,20 +165,32 @@ ctl_settings_parse(const ctl_t *ctl, json_t *settings)
             return CTL_USAGE;
         }
 
-        key = ctl_printf("%.*s", (int) (equal - ctl->operands[i]),
-                         ctl->operands[i]);
-
-        for (p = key; *p; p++) {
-            if (*p == '-') {
-                *p = '_';
-            }
-        }
-
+        key = ctl_setting_key(ctl->operands[i],
+                              (size_t) (equal - ctl->operands[i]), '-', '_');
         json_object_set_new(settings, key, value);
         free(key);
     }
 
     return CTL_DONE;
+}
+
+
+/* columns are named with "_", settings, as those of cargo, with "-" */
+
+static char *
+ctl_setting_key(const char *text, size_t len, char from, char to)
+{
+    char  *key, *p;
+
+    key = ctl_printf("%.*s", (int) len, text);
+
+    for (p = key; *p; p++) {
+        if (*p == from) {
+            *p = to;
+        }
+    }
+
+    return key;
 }
 
 

@@ -51,6 +51,7 @@ static ctl_rc_t ctl_sweep_tmp(ctl_sweep_t *sweep);
 static ctl_rc_t ctl_sweep_upload(ctl_sweep_t *sweep, int tmp,
     const char *name);
 static void ctl_sweep_report(const ctl_sweep_t *sweep);
+static char *ctl_sweep_counts(const ctl_sweep_t *sweep);
 
 
 ctl_rc_t
@@ -123,8 +124,8 @@ ctl_grace_parse(const char *text, time_t *grace)
 
     if (*grace < CTL_GRACE_MIN) {
         ctl_error("--grace %s is too short: a publish that is going on at "
-                  "this moment could lose its file; %d s is the least", text,
-                  CTL_GRACE_MIN);
+                  "this moment could lose its file; %dm is the least", text,
+                  CTL_GRACE_MIN / 60);
         return CTL_USAGE;
     }
 
@@ -311,6 +312,7 @@ ctl_sweep_file(ctl_sweep_t *sweep, int fd, const char *prefix,
                  sweep->looked, json_array_size(sweep->removed));
 
     if (st.st_mtime >= sweep->fresh) {
+        sweep->spared++;
         return CTL_DONE;
     }
 
@@ -366,8 +368,13 @@ ctl_sweep_upload(ctl_sweep_t *sweep, int tmp, const char *name)
     struct stat   st;
 
     if (fstatat(tmp, name, &st, AT_SYMLINK_NOFOLLOW) == -1
-        || !S_ISREG(st.st_mode) || st.st_mtime >= sweep->fresh)
+        || !S_ISREG(st.st_mode))
     {
+        return CTL_DONE;
+    }
+
+    if (st.st_mtime >= sweep->fresh) {
+        sweep->spared++;
         return CTL_DONE;
     }
 
@@ -395,34 +402,81 @@ ctl_sweep_upload(ctl_sweep_t *sweep, int tmp, const char *name)
 static void
 ctl_sweep_report(const ctl_sweep_t *sweep)
 {
-    json_t      *report;
-    const char  *verb;
+    char    *counts;
+    json_t  *report;
 
-    verb = sweep->ctl->dry_run ? "would remove" : "removed";
-
-    ctl_say(sweep->ctl, "looked at %lld blobs in %s: %s %zu that no version "
-            "refers to (%lld bytes) and %lld abandoned uploads, put %zu back",
-            sweep->looked, sweep->ctl->blobs, verb,
-            json_array_size(sweep->removed), sweep->bytes, sweep->uploads,
-            json_array_size(sweep->restored));
+    counts = ctl_sweep_counts(sweep);
+    ctl_say(sweep->ctl, "looked at %lld blob%s in %s: %s", sweep->looked,
+            (sweep->looked == 1) ? "" : "s", sweep->ctl->blobs, counts);
+    free(counts);
 
     if (sweep->strange) {
-        ctl_note(sweep->ctl, "left alone: %lld entries of %s that are not "
-                 "blobs", sweep->strange, sweep->ctl->blobs);
+        ctl_note(sweep->ctl, "left alone: %lld %s of %s that %s",
+                 sweep->strange, (sweep->strange == 1) ? "entry" : "entries",
+                 sweep->ctl->blobs,
+                 (sweep->strange == 1) ? "is no blob" : "are not blobs");
     }
 
     if (!sweep->ctl->json) {
         return;
     }
 
-    report = json_pack("{s:b, s:I, s:I, s:I, s:I, s:O, s:O}",
+    report = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:O, s:O}",
                        "dry_run", sweep->ctl->dry_run,
                        "looked_at", (json_int_t) sweep->looked,
                        "bytes", (json_int_t) sweep->bytes,
                        "uploads", (json_int_t) sweep->uploads,
+                       "spared", (json_int_t) sweep->spared,
                        "left_alone", (json_int_t) sweep->strange,
                        "removed", sweep->removed,
                        "put_back", sweep->restored);
     ctl_print_json(report);
     json_decref(report);
+}
+
+
+/* a count of 0 would only raise questions */
+
+static char *
+ctl_sweep_counts(const ctl_sweep_t *sweep)
+{
+    char        *removed, *uploads, *restored, *spared, *counts;
+    size_t       n;
+    const char  *verb, *grace;
+
+    verb = sweep->ctl->dry_run ? "would remove" : "removed";
+    grace = sweep->ctl->grace ? sweep->ctl->grace : CTL_GRACE_DEFAULT;
+    uploads = NULL;
+    restored = NULL;
+    spared = NULL;
+
+    n = json_array_size(sweep->removed);
+    removed = n ? ctl_printf("%s %zu that no version refers to (%lld bytes)",
+                             verb, n, sweep->bytes)
+                : ctl_printf("%s none", verb);
+
+    if (sweep->uploads) {
+        uploads = ctl_printf(", %s %lld abandoned upload%s", verb,
+                             sweep->uploads, (sweep->uploads == 1) ? "" : "s");
+    }
+
+    n = json_array_size(sweep->restored);
+    if (n) {
+        restored = ctl_printf(", put %zu back", n);
+    }
+
+    if (sweep->spared) {
+        spared = ctl_printf(", spared %lld younger than %s (--grace)",
+                            sweep->spared, grace);
+    }
+
+    counts = ctl_printf("%s%s%s%s", removed, uploads ? uploads : "",
+                        restored ? restored : "", spared ? spared : "");
+
+    free(removed);
+    free(uploads);
+    free(restored);
+    free(spared);
+
+    return counts;
 }

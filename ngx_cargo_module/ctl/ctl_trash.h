@@ -40,6 +40,7 @@ typedef struct {
     long long         bytes;
     long long         uploads;
     long long         strange;
+    long long         spared;       /* too young to be looked at */
 
     int               root;
     int               trash;        /* -1 when there is none */

@@ -48,8 +48,47 @@ typedef enum {
     NGX_HTTP_CARGO_INDEX_CONFIG,
     NGX_HTTP_CARGO_INDEX_DOCUMENT,
     NGX_HTTP_CARGO_DOWNLOAD_VERSION,
-    NGX_HTTP_CARGO_COUNT_DOWNLOADS
+    NGX_HTTP_CARGO_COUNT_DOWNLOADS,
+    NGX_HTTP_CARGO_SEARCH_CRATES,
+    NGX_HTTP_CARGO_LIST_OWNERS,
+    NGX_HTTP_CARGO_ADD_OWNERS,
+    NGX_HTTP_CARGO_REMOVE_OWNERS,
+    NGX_HTTP_CARGO_SHOW_REGISTRY,
+    NGX_HTTP_CARGO_SHOW_CRATE,
+    NGX_HTTP_CARGO_SHOW_VERSION,
+    NGX_HTTP_CARGO_README,
+    NGX_HTTP_CARGO_SHOW_ME
 } ngx_http_cargo_statement_e;
+
+
+/* what a route gives its SQL function, in the function's order */
+typedef enum {
+    NGX_HTTP_CARGO_PARAM_REGISTRY = 1,
+    NGX_HTTP_CARGO_PARAM_TOKEN,
+    NGX_HTTP_CARGO_PARAM_BASE_URL,
+    NGX_HTTP_CARGO_PARAM_CRATE,
+    NGX_HTTP_CARGO_PARAM_VERSION,
+    NGX_HTTP_CARGO_PARAM_NAME,      /* any text, or null */
+    NGX_HTTP_CARGO_PARAM_PART,      /* the last word of the route's path */
+    NGX_HTTP_CARGO_PARAM_ARGS,      /* of the URI, as JSON */
+    NGX_HTTP_CARGO_PARAM_BODY,      /* JSON */
+    NGX_HTTP_CARGO_PARAM_TRUE,
+    NGX_HTTP_CARGO_PARAM_FALSE
+} ngx_http_cargo_param_e;
+
+
+#define NGX_HTTP_CARGO_SEGMENTS  4
+
+/* a call of the API; params ends with 0 */
+typedef struct {
+    ngx_uint_t                   method;
+    ngx_uint_t                   nsegments;
+    const char                  *segments[NGX_HTTP_CARGO_SEGMENTS];
+    const char                  *methods;       /* all that the path has */
+    ngx_http_handler_pt          handler;
+    ngx_http_cargo_statement_e   statement;
+    ngx_http_cargo_param_e       params[NGX_CARGO_PG_PARAMS];
+} ngx_http_cargo_route_t;
 
 
 typedef struct {
@@ -98,7 +137,12 @@ typedef struct {
     ngx_str_t                    base_url;
     ngx_str_t                    crate;
     ngx_str_t                    version;
+    ngx_str_t                    name;
     ngx_str_t                    checksum;
+
+    /* API */
+    ngx_http_cargo_route_t      *route;
+    ngx_str_t                    body;
 
     /* the query in flight */
     ngx_http_request_t          *request;
@@ -236,8 +280,9 @@ ngx_int_t ngx_http_cargo_me_handler(ngx_http_request_t *r);
 /* of the API */
 
 ngx_int_t ngx_http_cargo_publish(ngx_http_request_t *r);
-ngx_int_t ngx_http_cargo_yank(ngx_http_request_t *r);
-ngx_int_t ngx_http_cargo_unyank(ngx_http_request_t *r);
+
+/* a call that is one SQL function: its route says which, and with what */
+ngx_int_t ngx_http_cargo_call(ngx_http_request_t *r);
 
 /* 404 in the words of crates.io */
 ngx_int_t ngx_http_cargo_check_crate(ngx_http_request_t *r,

@@ -5,44 +5,141 @@
 #include "cargo_semver.h"
 
 
-#define NGX_HTTP_CARGO_SEGMENTS  4
-
-
-typedef struct {
-    ngx_uint_t                  method;
-    ngx_uint_t                  nsegments;
-    const char                 *segments[NGX_HTTP_CARGO_SEGMENTS];
-    const char                 *methods;
-    ngx_http_handler_pt         handler;
-} ngx_http_cargo_route_t;
-
-
 static ngx_uint_t ngx_http_cargo_route_matches(ngx_http_cargo_route_t *route,
     ngx_str_t *segments, ngx_uint_t n);
 static ngx_int_t ngx_http_cargo_route(ngx_http_request_t *r,
     ngx_http_cargo_route_t *route, ngx_str_t *segments);
 
 
+#define P(name)  NGX_HTTP_CARGO_PARAM_##name
+
 static ngx_http_cargo_route_t  ngx_http_cargo_routes[] = {
 
     { NGX_HTTP_PUT, 2, { "crates", "new" },
-      "PUT", ngx_http_cargo_publish },
+      "GET, HEAD, PUT", ngx_http_cargo_publish, NGX_HTTP_CARGO_PUBLISH, { 0 } },
 
     { NGX_HTTP_DELETE, 4, { "crates", "{crate}", "{version}", "yank" },
-      "DELETE", ngx_http_cargo_yank },
+      "DELETE", ngx_http_cargo_call, NGX_HTTP_CARGO_YANK,
+      { P(REGISTRY), P(TOKEN), P(CRATE), P(VERSION), P(TRUE) } },
 
     { NGX_HTTP_PUT, 4, { "crates", "{crate}", "{version}", "unyank" },
-      "PUT", ngx_http_cargo_unyank },
+      "PUT", ngx_http_cargo_call, NGX_HTTP_CARGO_YANK,
+      { P(REGISTRY), P(TOKEN), P(CRATE), P(VERSION), P(FALSE) } },
 
-    { 0, 0, { NULL }, NULL, NULL }
+    { NGX_HTTP_GET, 1, { "crates" },
+      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SEARCH_CRATES,
+      { P(REGISTRY), P(TOKEN), P(ARGS) } },
+
+    { NGX_HTTP_GET, 3, { "crates", "{crate}", "owners" },
+      "GET, HEAD, PUT, DELETE", ngx_http_cargo_call,
+      NGX_HTTP_CARGO_LIST_OWNERS,
+      { P(REGISTRY), P(TOKEN), P(CRATE), P(BASE_URL) } },
+
+    { NGX_HTTP_PUT, 3, { "crates", "{crate}", "owners" },
+      "GET, HEAD, PUT, DELETE", ngx_http_cargo_call,
+      NGX_HTTP_CARGO_ADD_OWNERS,
+      { P(REGISTRY), P(TOKEN), P(CRATE), P(BODY) } },
+
+    { NGX_HTTP_DELETE, 3, { "crates", "{crate}", "owners" },
+      "GET, HEAD, PUT, DELETE", ngx_http_cargo_call,
+      NGX_HTTP_CARGO_REMOVE_OWNERS,
+      { P(REGISTRY), P(TOKEN), P(CRATE), P(BODY) } },
+
+    { NGX_HTTP_GET, 2, { "crates", "{crate}" },
+      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_CRATE,
+      { P(REGISTRY), P(TOKEN), P(BASE_URL), P(CRATE), P(PART), P(ARGS) } },
+
+    { NGX_HTTP_GET, 3, { "crates", "{crate}", "versions" },
+      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_CRATE,
+      { P(REGISTRY), P(TOKEN), P(BASE_URL), P(CRATE), P(PART), P(ARGS) } },
+
+    { NGX_HTTP_GET, 3, { "crates", "{crate}", "downloads" },
+      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_CRATE,
+      { P(REGISTRY), P(TOKEN), P(BASE_URL), P(CRATE), P(PART), P(ARGS) } },
+
+    { NGX_HTTP_GET, 3, { "crates", "{crate}", "reverse_dependencies" },
+      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_CRATE,
+      { P(REGISTRY), P(TOKEN), P(BASE_URL), P(CRATE), P(PART), P(ARGS) } },
+
+    { NGX_HTTP_GET, 3, { "crates", "{crate}", "owner_team" },
+      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_CRATE,
+      { P(REGISTRY), P(TOKEN), P(BASE_URL), P(CRATE), P(PART), P(ARGS) } },
+
+    { NGX_HTTP_GET, 3, { "crates", "{crate}", "owner_user" },
+      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_LIST_OWNERS,
+      { P(REGISTRY), P(TOKEN), P(CRATE), P(BASE_URL) } },
+
+    { NGX_HTTP_GET, 3, { "crates", "{crate}", "{version}" },
+      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_VERSION,
+      { P(REGISTRY), P(TOKEN), P(BASE_URL), P(CRATE), P(VERSION), P(PART),
+        P(ARGS) } },
+
+    { NGX_HTTP_GET, 4, { "crates", "{crate}", "{version}", "dependencies" },
+      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_VERSION,
+      { P(REGISTRY), P(TOKEN), P(BASE_URL), P(CRATE), P(VERSION), P(PART),
+        P(ARGS) } },
+
+    { NGX_HTTP_GET, 4, { "crates", "{crate}", "{version}", "downloads" },
+      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_VERSION,
+      { P(REGISTRY), P(TOKEN), P(BASE_URL), P(CRATE), P(VERSION), P(PART),
+        P(ARGS) } },
+
+    { NGX_HTTP_GET, 4, { "crates", "{crate}", "{version}", "authors" },
+      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_VERSION,
+      { P(REGISTRY), P(TOKEN), P(BASE_URL), P(CRATE), P(VERSION), P(PART),
+        P(ARGS) } },
+
+    { NGX_HTTP_GET, 4, { "crates", "{crate}", "{version}", "readme" },
+      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_README,
+      { P(REGISTRY), P(TOKEN), P(CRATE), P(VERSION) } },
+
+    { NGX_HTTP_GET, 1, { "summary" },
+      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_REGISTRY,
+      { P(REGISTRY), P(TOKEN), P(BASE_URL), P(PART), P(NAME), P(ARGS) } },
+
+    { NGX_HTTP_GET, 1, { "keywords" },
+      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_REGISTRY,
+      { P(REGISTRY), P(TOKEN), P(BASE_URL), P(PART), P(NAME), P(ARGS) } },
+
+    { NGX_HTTP_GET, 2, { "keywords", "{name}" },
+      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_REGISTRY,
+      { P(REGISTRY), P(TOKEN), P(BASE_URL), P(PART), P(NAME), P(ARGS) } },
+
+    { NGX_HTTP_GET, 1, { "categories" },
+      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_REGISTRY,
+      { P(REGISTRY), P(TOKEN), P(BASE_URL), P(PART), P(NAME), P(ARGS) } },
+
+    { NGX_HTTP_GET, 2, { "categories", "{name}" },
+      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_REGISTRY,
+      { P(REGISTRY), P(TOKEN), P(BASE_URL), P(PART), P(NAME), P(ARGS) } },
+
+    { NGX_HTTP_GET, 1, { "category_slugs" },
+      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_REGISTRY,
+      { P(REGISTRY), P(TOKEN), P(BASE_URL), P(PART), P(NAME), P(ARGS) } },
+
+    { NGX_HTTP_GET, 2, { "users", "{name}" },
+      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_REGISTRY,
+      { P(REGISTRY), P(TOKEN), P(BASE_URL), P(PART), P(NAME), P(ARGS) } },
+
+    { NGX_HTTP_GET, 1, { "site_metadata" },
+      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_REGISTRY,
+      { P(REGISTRY), P(TOKEN), P(BASE_URL), P(PART), P(NAME), P(ARGS) } },
+
+    { NGX_HTTP_GET, 1, { "me" },
+      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_ME,
+      { P(REGISTRY), P(TOKEN), P(BASE_URL) } },
+
+    { 0, 0, { NULL }, NULL, NULL, 0, { 0 } }
 };
+
+#undef P
 
 
 ngx_int_t
 ngx_http_cargo_api_handler(ngx_http_request_t *r)
 {
     ngx_str_t                path, segments[NGX_HTTP_CARGO_SEGMENTS];
-    ngx_uint_t               n;
+    ngx_uint_t               n, method;
     ngx_http_cargo_ctx_t    *ctx;
     ngx_http_cargo_route_t  *route, *other;
 
@@ -52,6 +149,7 @@ ngx_http_cargo_api_handler(ngx_http_request_t *r)
     }
 
     other = NULL;
+    method = (r->method == NGX_HTTP_HEAD) ? NGX_HTTP_GET : r->method;
     path = ngx_http_cargo_uri_after(r, "/api/v1/", 0);
     n = ngx_http_cargo_split(path, segments, NGX_HTTP_CARGO_SEGMENTS);
 
@@ -65,11 +163,13 @@ ngx_http_cargo_api_handler(ngx_http_request_t *r)
             continue;
         }
 
-        if (route->method == r->method) {
+        if (route->method == method) {
             return ngx_http_cargo_route(r, route, segments);
         }
 
-        other = route;
+        if (other == NULL) {
+            other = route;
+        }
     }
 
     if (other) {
@@ -96,7 +196,7 @@ ngx_http_cargo_route_matches(ngx_http_cargo_route_t *route,
     for (i = 0; i < n; i++) {
         segment = route->segments[i];
 
-        if (segment[0] == '{') {
+        if (segment[0] == '{' && segments[i].len) {
             continue;
         }
 
@@ -140,7 +240,19 @@ ngx_http_cargo_route(ngx_http_request_t *r, ngx_http_cargo_route_t *route,
 
             ctx->version = segments[i];
         }
+
+        if (ngx_strcmp(route->segments[i], "{name}") == 0) {
+            if (!cargo_utf8_valid(segments[i].data, segments[i].len)) {
+                return ngx_http_cargo_refuse(r, NGX_HTTP_NOT_FOUND,
+                                             "Not Found: no name is like "
+                                             "that, it is not UTF-8");
+            }
+
+            ctx->name = segments[i];
+        }
     }
+
+    ctx->route = route;
 
     rc = route->handler(r);
 

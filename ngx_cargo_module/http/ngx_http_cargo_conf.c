@@ -17,6 +17,8 @@
 
 static char *ngx_http_cargo_merge_base_url(ngx_conf_t *cf,
     ngx_http_cargo_loc_conf_t *conf, ngx_http_cargo_loc_conf_t *prev);
+static char *ngx_http_cargo_check_base_url(ngx_conf_t *cf,
+    ngx_http_complex_value_t *url);
 static char *ngx_http_cargo_merge_endpoint(ngx_conf_t *cf,
     ngx_http_cargo_loc_conf_t *conf, ngx_http_cargo_loc_conf_t *prev);
 static void ngx_http_cargo_merge_part(ngx_http_cargo_loc_conf_t *conf,
@@ -146,6 +148,10 @@ ngx_http_cargo_blobs(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     value = cf->args->elts;
+
+    if (ngx_http_script_variables_count(&value[1])) {
+        return "takes no variables: registries may share a directory";
+    }
 
     if (value[1].len > 1 && value[1].data[value[1].len - 1] == '/') {
         value[1].data[--value[1].len] = '\0';
@@ -355,7 +361,7 @@ ngx_http_cargo_merge_base_url(ngx_conf_t *cf, ngx_http_cargo_loc_conf_t *conf,
     }
 
     if (conf->base_url) {
-        return NGX_CONF_OK;
+        return ngx_http_cargo_check_base_url(cf, conf->base_url);
     }
 
     conf->base_url = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
@@ -371,6 +377,24 @@ ngx_http_cargo_merge_base_url(ngx_conf_t *cf, ngx_http_cargo_loc_conf_t *conf,
 
     return ngx_http_compile_complex_value(&ccv) == NGX_OK ? NGX_CONF_OK
                                                           : NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_http_cargo_check_base_url(ngx_conf_t *cf, ngx_http_complex_value_t *url)
+{
+    if (url->lengths
+        || ngx_strncasecmp(url->value.data, (u_char *) "https://", 8) == 0
+        || ngx_strncasecmp(url->value.data, (u_char *) "http://", 7) == 0)
+    {
+        return NGX_CONF_OK;
+    }
+
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "cargo_base_url \"%V\" must begin with \"https://\" or "
+                  "\"http://\": it is what cargo is told", &url->value);
+
+    return NGX_CONF_ERROR;
 }
 
 

@@ -189,7 +189,7 @@ ngx_http_cargo_counts_flush(void)
         ngx_cargo_pg_job_destroy(job);
 
     } else {
-        rc = ngx_cargo_pg_submit(ngx_cargo_pg_writes(), job);
+        rc = ngx_cargo_pg_submit(job);
     }
 
     if (rc == NGX_OK) {

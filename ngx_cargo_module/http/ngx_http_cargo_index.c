@@ -84,13 +84,25 @@ static void
 ngx_http_cargo_index_config_answered(ngx_http_request_t *r,
     ngx_http_cargo_answer_t *answer)
 {
-    u_char                *p;
-    size_t                 len;
-    ngx_str_t              body, url, private;
-    ngx_uint_t             auth_required;
-    ngx_http_cargo_ctx_t  *ctx;
+    u_char                     *p;
+    size_t                      len;
+    ngx_str_t                   body, url, private;
+    ngx_uint_t                  auth_required;
+    ngx_http_cargo_ctx_t       *ctx;
+    ngx_http_cargo_loc_conf_t  *lcf;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
+
+    if (answer->status == NGX_HTTP_NOT_FOUND) {
+        /* a name out of the URI is the client's mistake */
+        lcf = ngx_http_get_module_loc_conf(r, ngx_http_cargo_module);
+
+        ngx_log_error((lcf->registry->lengths ? NGX_LOG_INFO : NGX_LOG_ERR),
+                      r->connection->log, 0,
+                      "cargo: the database has no registry \"%V\"; see "
+                      "\"cargoctl registry list\" and cargo_registry",
+                      &ctx->registry);
+    }
 
     if (answer->status != NGX_HTTP_OK) {
         ngx_http_finalize_request(r, ngx_http_cargo_refuse_text(r,

@@ -2,6 +2,11 @@
 #include "ngx_http_cargo.h"
 
 
+#define NGX_HTTP_CARGO_NO_DATABASE                                            \
+    "the registry's database does not answer; nothing was changed; try "      \
+    "again later, and tell the registry's administrator if it lasts"
+
+
 static void ngx_http_cargo_cleanup(void *data);
 static ngx_int_t ngx_http_cargo_evaluate(ngx_http_request_t *r,
     ngx_http_cargo_ctx_t *ctx);
@@ -11,30 +16,58 @@ static void ngx_http_cargo_answered(ngx_cargo_pg_job_t *job);
 static void ngx_http_cargo_read_answer(ngx_http_request_t *r,
     ngx_cargo_pg_job_t *job, ngx_http_cargo_answer_t *answer);
 static ngx_uint_t ngx_http_cargo_may_pass(const char *sqlstate);
+static ngx_uint_t ngx_http_cargo_not_migrated(const char *sqlstate);
 
 
 const ngx_cargo_pg_statement_t  ngx_http_cargo_statements[] = {
 
     { "cargo_authenticate",
-      "select * from cargo.authenticate($1, $2, $3)", 3 },
+      "select * from cargo.authenticate($1, $2, $3)", 3, 0 },
 
     { "cargo_publish",
-      "select * from cargo.publish($1, $2, $3, $4, $5, $6, $7, $8)", 8 },
+      "select * from cargo.publish($1, $2, $3, $4, $5, $6, $7, $8)", 8, 1 },
 
     { "cargo_yank",
-      "select * from cargo.yank($1, $2, $3, $4, $5)", 5 },
+      "select * from cargo.yank($1, $2, $3, $4, $5)", 5, 1 },
 
     { "cargo_index_config",
-      "select * from cargo.index_config($1, $2)", 2 },
+      "select * from cargo.index_config($1, $2)", 2, 0 },
 
     { "cargo_index_document",
-      "select * from cargo.index_document($1, $2, $3)", 3 },
+      "select * from cargo.index_document($1, $2, $3)", 3, 0 },
 
     { "cargo_download",
-      "select * from cargo.download($1, $2, $3, $4, $5)", 5 },
+      "select * from cargo.download($1, $2, $3, $4, $5)", 5, 0 },
 
     { "cargo_count_downloads",
-      "select * from cargo.count_downloads($1, $2)", 2 }
+      "select * from cargo.count_downloads($1, $2)", 2, 1 },
+
+    { "cargo_search_crates",
+      "select * from cargo.search_crates($1, $2, $3)", 3, 0 },
+
+    { "cargo_list_owners",
+      "select * from cargo.list_owners($1, $2, $3, $4)", 4, 0 },
+
+    { "cargo_add_owners",
+      "select * from cargo.add_owners($1, $2, $3, $4)", 4, 1 },
+
+    { "cargo_remove_owners",
+      "select * from cargo.remove_owners($1, $2, $3, $4)", 4, 1 },
+
+    { "cargo_show_registry",
+      "select * from cargo.show_registry($1, $2, $3, $4, $5, $6)", 6, 0 },
+
+    { "cargo_show_crate",
+      "select * from cargo.show_crate($1, $2, $3, $4, $5, $6)", 6, 0 },
+
+    { "cargo_show_version",
+      "select * from cargo.show_version($1, $2, $3, $4, $5, $6, $7)", 7, 0 },
+
+    { "cargo_readme",
+      "select * from cargo.readme($1, $2, $3, $4)", 4, 0 },
+
+    { "cargo_show_me",
+      "select * from cargo.show_me($1, $2, $3)", 3, 0 }
 };
 
 const ngx_uint_t  ngx_http_cargo_nstatements =
@@ -174,7 +207,7 @@ ngx_http_cargo_query(ngx_http_request_t *r,
     ngx_http_cargo_answer_pt answered)
 {
     ngx_int_t              rc;
-    ngx_uint_t             i, writes;
+    ngx_uint_t             i;
     ngx_cargo_pg_job_t    *job;
     ngx_http_cargo_ctx_t  *ctx;
 
@@ -193,20 +226,14 @@ ngx_http_cargo_query(ngx_http_request_t *r,
         }
     }
 
-    writes = (statement == NGX_HTTP_CARGO_PUBLISH
-              || statement == NGX_HTTP_CARGO_YANK);
-
-    rc = ngx_cargo_pg_submit(writes ? ngx_cargo_pg_writes()
-                                    : ngx_cargo_pg_reads(), job);
+    rc = ngx_cargo_pg_submit(job);
 
     if (rc != NGX_OK) {
         return ngx_http_cargo_refuse(r, NGX_HTTP_SERVICE_UNAVAILABLE,
                                      rc == NGX_BUSY
                                      ? "the registry is overloaded; try "
                                        "again in a moment"
-                                     : "the registry cannot reach its "
-                                       "database; try again later, and tell "
-                                       "its administrator if it lasts");
+                                     : NGX_HTTP_CARGO_NO_DATABASE);
     }
 
     ctx->request = r;
@@ -281,6 +308,12 @@ ngx_http_cargo_read_answer(ngx_http_request_t *r, ngx_cargo_pg_job_t *job,
     if (job->outcome == NGX_CARGO_PG_FAILED
         && !ngx_http_cargo_may_pass(ngx_cargo_pg_sqlstate(job)))
     {
+        if (ngx_http_cargo_not_migrated(ngx_cargo_pg_sqlstate(job))) {
+            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                          "cargo: the database is not the one that this "
+                          "module needs: run \"cargoctl migrate\"");
+        }
+
         answer->status = NGX_HTTP_INTERNAL_SERVER_ERROR;
         ngx_str_set(&answer->body,
                     "the registry's database refused the request; nothing "
@@ -297,10 +330,7 @@ ngx_http_cargo_read_answer(ngx_http_request_t *r, ngx_cargo_pg_job_t *job,
         return;
     }
 
-    ngx_str_set(&answer->body,
-                "the registry's database does not answer; nothing was "
-                "changed; try again later, and tell the registry's "
-                "administrator if it lasts");
+    ngx_str_set(&answer->body, NGX_HTTP_CARGO_NO_DATABASE);
 }
 
 
@@ -313,6 +343,18 @@ ngx_http_cargo_may_pass(const char *sqlstate)
            || ngx_strncmp(sqlstate, "53", 2) == 0
            || ngx_strncmp(sqlstate, "57", 2) == 0
            || ngx_strcmp(sqlstate, "55P03") == 0;
+}
+
+
+/* no such schema, function, table, column */
+
+static ngx_uint_t
+ngx_http_cargo_not_migrated(const char *sqlstate)
+{
+    return ngx_strcmp(sqlstate, "3F000") == 0
+           || ngx_strcmp(sqlstate, "42883") == 0
+           || ngx_strcmp(sqlstate, "42P01") == 0
+           || ngx_strcmp(sqlstate, "42703") == 0;
 }
 
 

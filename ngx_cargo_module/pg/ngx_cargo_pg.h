@@ -49,6 +49,7 @@ typedef struct {
     const char                     *name;
     const char                     *text;
     ngx_uint_t                      params;
+    ngx_uint_t                      writes;
 } ngx_cargo_pg_statement_t;
 
 
@@ -119,10 +120,6 @@ void ngx_cargo_pg_exit_worker(void);
  */
 void ngx_cargo_pg_on_exit(void (*handler)(void));
 
-/* the worker's two pools; reads are pipelined, writes are not */
-ngx_cargo_pg_pool_t *ngx_cargo_pg_reads(void);
-ngx_cargo_pg_pool_t *ngx_cargo_pg_writes(void);
-
 
 /* NULL when there is no memory */
 ngx_cargo_pg_job_t *ngx_cargo_pg_job_create(
@@ -134,12 +131,12 @@ ngx_int_t ngx_cargo_pg_job_param(ngx_cargo_pg_job_t *job, ngx_uint_t i,
     ngx_str_t *value);
 
 /*
+ * Reads are pipelined, writes are not, on connections of their own.
  * NGX_OK: the handler will be called, not from within.  NGX_BUSY: the queue
  * is full; NGX_DECLINED: the database has been away for longer than a job may
  * take.  After these two the job is gone and no handler is called.
  */
-ngx_int_t ngx_cargo_pg_submit(ngx_cargo_pg_pool_t *pool,
-    ngx_cargo_pg_job_t *job);
+ngx_int_t ngx_cargo_pg_submit(ngx_cargo_pg_job_t *job);
 
 /* for a job that is not to be submitted after all */
 void ngx_cargo_pg_job_destroy(ngx_cargo_pg_job_t *job);

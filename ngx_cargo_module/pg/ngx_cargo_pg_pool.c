@@ -168,20 +168,6 @@ ngx_cargo_pg_exiting(ngx_cargo_pg_connection_t *conn)
 }
 
 
-ngx_cargo_pg_pool_t *
-ngx_cargo_pg_reads(void)
-{
-    return &ngx_cargo_pg_read_pool;
-}
-
-
-ngx_cargo_pg_pool_t *
-ngx_cargo_pg_writes(void)
-{
-    return &ngx_cargo_pg_write_pool;
-}
-
-
 /*
  * Short outages are waited out: the restart of a database then costs its
  * users a moment, not an error.  When it has been away for longer than a job
@@ -189,8 +175,13 @@ ngx_cargo_pg_writes(void)
  */
 
 ngx_int_t
-ngx_cargo_pg_submit(ngx_cargo_pg_pool_t *pool, ngx_cargo_pg_job_t *job)
+ngx_cargo_pg_submit(ngx_cargo_pg_job_t *job)
 {
+    ngx_cargo_pg_pool_t  *pool;
+
+    pool = job->statement->writes ? &ngx_cargo_pg_write_pool
+                                  : &ngx_cargo_pg_read_pool;
+
     if (pool->down
         && ngx_current_msec - pool->down_since > pool->conf->timeout)
     {

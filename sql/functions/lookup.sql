@@ -85,13 +85,22 @@ set search_path = pg_catalog, cargo_store, pg_temp
 as $$
     -- the clock, not now(): the transaction may have waited for another one
     with crate as (
-        update crates
+        update crates c
            set index_modified
                    = greatest(date_trunc('second', clock_timestamp()),
                               index_modified + interval '1 second'),
-               updated_at = now()
+               updated_at = now(),
+               (num_versions, default_version_id, max_version,
+                max_stable_version, newest_version, name_variants,
+                search_head, search_readme)
+                   = (select * from crate_summary(c.id))
          where id = $1
-        returning registry_id, lower(name) as name)
+        returning id, registry_id, lower(name) as name),
+    counter as (
+        insert into crate_downloads (crate_id, registry_id)
+        select id, registry_id
+          from crate
+            on conflict do nothing)
     insert into changes (registry_id, crate, kind)
     select registry_id, name, $2
       from crate;
@@ -99,4 +108,5 @@ $$;
 
 comment on function cargo_store.index_changed(bigint, text) is
     'To be called by every function that changes an index document, once, '
-    'after the change.';
+    'after the change; brings what the row of the crate says of its versions '
+    'up to date.';

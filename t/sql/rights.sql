@@ -84,6 +84,8 @@ select is_empty(
 select is_empty(
     'select t.oid::regtype from pg_type t join own on own.oid = t.typnamespace
       where t.typtype in (''e'', ''d'', ''r'', ''b'') and t.typelem = 0
+        and not exists (select from pg_depend d
+                         where d.objid = t.oid and d.deptype = ''e'')
         and has_type_privilege(''cargo_web'', t.oid, ''usage'')',
     'cargo_web may use no type of ours');
 
