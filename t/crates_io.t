@@ -251,8 +251,8 @@ sub compare {
 
     } elsif (ref $type) {
         push @$wrong, "$where is no array with something in it"
-            if ref $value ne 'ARRAY' || !@$value && $where ne '.crate.badges'
-               && $where !~ /(?:features|keywords|badges)$/;
+            if ref $value ne 'ARRAY'
+               || !@$value && $where !~ /\.(?:features|keywords|badges)$/;
         compare($_, $type->[0], "$where\[]", $wrong)
             for ref $value eq 'ARRAY' ? @$value : ();
 

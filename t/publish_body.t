@@ -270,7 +270,7 @@ sub expect_refused {
         ['a reader', $reader, 403, qr/^this action needs the role publisher/],
         ['a body over client_max_body_size', $token, 413,
          qr/^max upload size is: $CRATE_MAX$/, 33 * $MIB],
-        ['another path', $token, 404, qr/^Not Found/, 5, '/api/v1/crates/x'],
+        ['another path', $token, 404, qr/^Not Found/, 5, '/api/v1/nothing'],
     ) {
         my ($case, $sent, $status, $detail, $length, $uri) = @$row;
 

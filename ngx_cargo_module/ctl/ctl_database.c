@@ -106,6 +106,12 @@ ctl_database_open(ctl_t *ctl)
 void
 ctl_database_close(ctl_t *ctl)
 {
+    /* the server ends a session a moment after it was left: not its locks */
+
+    if (PQstatus(ctl->connection) == CONNECTION_OK) {
+        PQclear(PQexec(ctl->connection, "select pg_advisory_unlock_all()"));
+    }
+
     PQfinish(ctl->connection);
     ctl->connection = NULL;
 }

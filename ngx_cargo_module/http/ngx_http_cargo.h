@@ -218,6 +218,9 @@ ngx_int_t ngx_http_cargo_set_etag(ngx_http_request_t *r, ngx_str_t *tag);
 void ngx_http_cargo_send(ngx_http_request_t *r, const char *content_type,
     ngx_str_t *body);
 
+
+/* ngx_http_cargo_uri.c */
+
 /*
  * The part of the URI behind the location's name or, when that is a regular
  * expression, behind the first or the last "/name/"; data is NULL when there
