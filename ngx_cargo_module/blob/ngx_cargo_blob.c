@@ -2,6 +2,8 @@
 #include "ngx_cargo_blob.h"
 #include "ngx_cargo_blob_file.h"
 
+#include <openssl/crypto.h>
+
 #include "cargo_frame.h"
 #include "cargo_semver.h"
 
@@ -95,6 +97,12 @@ ngx_cargo_blob_upload_run(ngx_cargo_blob_upload_t *upload)
                                            "checking an upload",
                                            &upload->error);
     }
+
+    /*
+     * A worker that exits does not join its threads, and what OpenSSL keeps
+     * for this one would be freed by thread and exit() at the same time.
+     */
+    OPENSSL_thread_stop();
 }
 
 
