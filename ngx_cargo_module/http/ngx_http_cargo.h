@@ -61,25 +61,9 @@ typedef enum {
 } ngx_http_cargo_statement_e;
 
 
-/* what a route gives its SQL function, in the function's order */
-typedef enum {
-    NGX_HTTP_CARGO_PARAM_REGISTRY = 1,
-    NGX_HTTP_CARGO_PARAM_TOKEN,
-    NGX_HTTP_CARGO_PARAM_BASE_URL,
-    NGX_HTTP_CARGO_PARAM_CRATE,
-    NGX_HTTP_CARGO_PARAM_VERSION,
-    NGX_HTTP_CARGO_PARAM_NAME,      /* any text, or null */
-    NGX_HTTP_CARGO_PARAM_PART,      /* the last word of the route's path */
-    NGX_HTTP_CARGO_PARAM_ARGS,      /* of the URI, as JSON */
-    NGX_HTTP_CARGO_PARAM_BODY,      /* JSON */
-    NGX_HTTP_CARGO_PARAM_TRUE,
-    NGX_HTTP_CARGO_PARAM_FALSE
-} ngx_http_cargo_param_e;
-
-
 #define NGX_HTTP_CARGO_SEGMENTS  4
 
-/* a call of the API; params ends with 0 */
+/* a call of the API */
 typedef struct {
     ngx_uint_t                   method;
     ngx_uint_t                   nsegments;
@@ -87,7 +71,6 @@ typedef struct {
     const char                  *methods;       /* all that the path has */
     ngx_http_handler_pt          handler;
     ngx_http_cargo_statement_e   statement;
-    ngx_http_cargo_param_e       params[NGX_CARGO_PG_PARAMS];
 } ngx_http_cargo_route_t;
 
 
@@ -177,7 +160,6 @@ typedef struct {
 extern ngx_module_t  ngx_http_cargo_module;
 
 extern const ngx_cargo_pg_statement_t  ngx_http_cargo_statements[];
-extern const ngx_uint_t                ngx_http_cargo_nstatements;
 
 
 /* ngx_http_cargo_request.c */
@@ -284,7 +266,7 @@ ngx_int_t ngx_http_cargo_me_handler(ngx_http_request_t *r);
 
 ngx_int_t ngx_http_cargo_publish(ngx_http_request_t *r);
 
-/* a call that is one SQL function: its route says which, and with what */
+/* a call that is one SQL function: its route says which */
 ngx_int_t ngx_http_cargo_call(ngx_http_request_t *r);
 
 /* 404 in the words of crates.io */

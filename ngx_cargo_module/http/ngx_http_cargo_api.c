@@ -11,129 +11,94 @@ static ngx_int_t ngx_http_cargo_route(ngx_http_request_t *r,
     ngx_http_cargo_route_t *route, ngx_str_t *segments);
 
 
-#define P(name)  NGX_HTTP_CARGO_PARAM_##name
-
 static ngx_http_cargo_route_t  ngx_http_cargo_routes[] = {
 
     { NGX_HTTP_PUT, 2, { "crates", "new" },
-      "GET, HEAD, PUT", ngx_http_cargo_publish, NGX_HTTP_CARGO_PUBLISH, { 0 } },
+      "GET, HEAD, PUT", ngx_http_cargo_publish, NGX_HTTP_CARGO_PUBLISH },
 
     { NGX_HTTP_DELETE, 4, { "crates", "{crate}", "{version}", "yank" },
-      "DELETE", ngx_http_cargo_call, NGX_HTTP_CARGO_YANK,
-      { P(REGISTRY), P(TOKEN), P(CRATE), P(VERSION), P(TRUE) } },
+      "DELETE", ngx_http_cargo_call, NGX_HTTP_CARGO_YANK },
 
     { NGX_HTTP_PUT, 4, { "crates", "{crate}", "{version}", "unyank" },
-      "PUT", ngx_http_cargo_call, NGX_HTTP_CARGO_YANK,
-      { P(REGISTRY), P(TOKEN), P(CRATE), P(VERSION), P(FALSE) } },
+      "PUT", ngx_http_cargo_call, NGX_HTTP_CARGO_YANK },
 
     { NGX_HTTP_GET, 1, { "crates" },
-      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SEARCH_CRATES,
-      { P(REGISTRY), P(TOKEN), P(ARGS) } },
+      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SEARCH_CRATES },
 
     { NGX_HTTP_GET, 3, { "crates", "{crate}", "owners" },
       "GET, HEAD, PUT, DELETE", ngx_http_cargo_call,
-      NGX_HTTP_CARGO_LIST_OWNERS,
-      { P(REGISTRY), P(TOKEN), P(CRATE), P(BASE_URL) } },
+      NGX_HTTP_CARGO_LIST_OWNERS },
 
     { NGX_HTTP_PUT, 3, { "crates", "{crate}", "owners" },
       "GET, HEAD, PUT, DELETE", ngx_http_cargo_call,
-      NGX_HTTP_CARGO_ADD_OWNERS,
-      { P(REGISTRY), P(TOKEN), P(CRATE), P(BODY) } },
+      NGX_HTTP_CARGO_ADD_OWNERS },
 
     { NGX_HTTP_DELETE, 3, { "crates", "{crate}", "owners" },
       "GET, HEAD, PUT, DELETE", ngx_http_cargo_call,
-      NGX_HTTP_CARGO_REMOVE_OWNERS,
-      { P(REGISTRY), P(TOKEN), P(CRATE), P(BODY) } },
+      NGX_HTTP_CARGO_REMOVE_OWNERS },
 
     { NGX_HTTP_GET, 2, { "crates", "{crate}" },
-      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_CRATE,
-      { P(REGISTRY), P(TOKEN), P(BASE_URL), P(CRATE), P(PART), P(ARGS) } },
+      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_CRATE },
 
     { NGX_HTTP_GET, 3, { "crates", "{crate}", "versions" },
-      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_CRATE,
-      { P(REGISTRY), P(TOKEN), P(BASE_URL), P(CRATE), P(PART), P(ARGS) } },
+      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_CRATE },
 
     { NGX_HTTP_GET, 3, { "crates", "{crate}", "downloads" },
-      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_CRATE,
-      { P(REGISTRY), P(TOKEN), P(BASE_URL), P(CRATE), P(PART), P(ARGS) } },
+      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_CRATE },
 
     { NGX_HTTP_GET, 3, { "crates", "{crate}", "reverse_dependencies" },
-      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_CRATE,
-      { P(REGISTRY), P(TOKEN), P(BASE_URL), P(CRATE), P(PART), P(ARGS) } },
+      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_CRATE },
 
     { NGX_HTTP_GET, 3, { "crates", "{crate}", "owner_team" },
-      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_CRATE,
-      { P(REGISTRY), P(TOKEN), P(BASE_URL), P(CRATE), P(PART), P(ARGS) } },
+      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_CRATE },
 
     { NGX_HTTP_GET, 3, { "crates", "{crate}", "owner_user" },
-      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_LIST_OWNERS,
-      { P(REGISTRY), P(TOKEN), P(CRATE), P(BASE_URL) } },
+      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_LIST_OWNERS },
 
     { NGX_HTTP_GET, 3, { "crates", "{crate}", "{version}" },
-      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_VERSION,
-      { P(REGISTRY), P(TOKEN), P(BASE_URL), P(CRATE), P(VERSION), P(PART),
-        P(ARGS) } },
+      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_VERSION },
 
     { NGX_HTTP_GET, 4, { "crates", "{crate}", "{version}", "dependencies" },
-      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_VERSION,
-      { P(REGISTRY), P(TOKEN), P(BASE_URL), P(CRATE), P(VERSION), P(PART),
-        P(ARGS) } },
+      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_VERSION },
 
     { NGX_HTTP_GET, 4, { "crates", "{crate}", "{version}", "downloads" },
-      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_VERSION,
-      { P(REGISTRY), P(TOKEN), P(BASE_URL), P(CRATE), P(VERSION), P(PART),
-        P(ARGS) } },
+      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_VERSION },
 
     { NGX_HTTP_GET, 4, { "crates", "{crate}", "{version}", "authors" },
-      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_VERSION,
-      { P(REGISTRY), P(TOKEN), P(BASE_URL), P(CRATE), P(VERSION), P(PART),
-        P(ARGS) } },
+      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_VERSION },
 
     { NGX_HTTP_GET, 4, { "crates", "{crate}", "{version}", "readme" },
-      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_README,
-      { P(REGISTRY), P(TOKEN), P(CRATE), P(VERSION) } },
+      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_README },
 
     { NGX_HTTP_GET, 1, { "summary" },
-      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_REGISTRY,
-      { P(REGISTRY), P(TOKEN), P(BASE_URL), P(PART), P(NAME), P(ARGS) } },
+      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_REGISTRY },
 
     { NGX_HTTP_GET, 1, { "keywords" },
-      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_REGISTRY,
-      { P(REGISTRY), P(TOKEN), P(BASE_URL), P(PART), P(NAME), P(ARGS) } },
+      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_REGISTRY },
 
     { NGX_HTTP_GET, 2, { "keywords", "{name}" },
-      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_REGISTRY,
-      { P(REGISTRY), P(TOKEN), P(BASE_URL), P(PART), P(NAME), P(ARGS) } },
+      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_REGISTRY },
 
     { NGX_HTTP_GET, 1, { "categories" },
-      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_REGISTRY,
-      { P(REGISTRY), P(TOKEN), P(BASE_URL), P(PART), P(NAME), P(ARGS) } },
+      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_REGISTRY },
 
     { NGX_HTTP_GET, 2, { "categories", "{name}" },
-      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_REGISTRY,
-      { P(REGISTRY), P(TOKEN), P(BASE_URL), P(PART), P(NAME), P(ARGS) } },
+      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_REGISTRY },
 
     { NGX_HTTP_GET, 1, { "category_slugs" },
-      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_REGISTRY,
-      { P(REGISTRY), P(TOKEN), P(BASE_URL), P(PART), P(NAME), P(ARGS) } },
+      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_REGISTRY },
 
     { NGX_HTTP_GET, 2, { "users", "{name}" },
-      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_REGISTRY,
-      { P(REGISTRY), P(TOKEN), P(BASE_URL), P(PART), P(NAME), P(ARGS) } },
+      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_REGISTRY },
 
     { NGX_HTTP_GET, 1, { "site_metadata" },
-      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_REGISTRY,
-      { P(REGISTRY), P(TOKEN), P(BASE_URL), P(PART), P(NAME), P(ARGS) } },
+      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_REGISTRY },
 
     { NGX_HTTP_GET, 1, { "me" },
-      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_ME,
-      { P(REGISTRY), P(TOKEN), P(BASE_URL) } },
+      "GET, HEAD", ngx_http_cargo_call, NGX_HTTP_CARGO_SHOW_ME },
 
-    { 0, 0, { NULL }, NULL, NULL, 0, { 0 } }
+    { 0, 0, { NULL }, NULL, NULL, 0 }
 };
-
-#undef P
-
 
 ngx_int_t
 ngx_http_cargo_api_handler(ngx_http_request_t *r)

@@ -10,8 +10,25 @@
 #define NGX_HTTP_CARGO_ARGS_MAX  100
 
 
+/* what a SQL function may be given */
+typedef enum {
+    NGX_HTTP_CARGO_PARAM_REGISTRY = 1,
+    NGX_HTTP_CARGO_PARAM_TOKEN,
+    NGX_HTTP_CARGO_PARAM_BASE_URL,
+    NGX_HTTP_CARGO_PARAM_CRATE,
+    NGX_HTTP_CARGO_PARAM_VERSION,
+    NGX_HTTP_CARGO_PARAM_NAME,      /* any text, or null */
+    NGX_HTTP_CARGO_PARAM_PART,      /* the last word of the route's path */
+    NGX_HTTP_CARGO_PARAM_ARGS,      /* of the URI, as JSON */
+    NGX_HTTP_CARGO_PARAM_BODY,      /* JSON */
+    NGX_HTTP_CARGO_PARAM_YANKED,
+    NGX_HTTP_CARGO_NPARAMS
+} ngx_http_cargo_param_e;
+
+
 static ngx_uint_t ngx_http_cargo_takes(ngx_http_cargo_route_t *route,
     ngx_http_cargo_param_e param);
+static ngx_int_t ngx_http_cargo_call_too_large(ngx_http_request_t *r);
 static void ngx_http_cargo_call_body(ngx_http_request_t *r);
 static ngx_int_t ngx_http_cargo_call_read_body(ngx_http_request_t *r,
     ngx_str_t *text);
@@ -28,6 +45,39 @@ static void ngx_http_cargo_call_part(ngx_http_cargo_route_t *route,
     ngx_str_t *part);
 static void ngx_http_cargo_call_answered(ngx_http_request_t *r,
     ngx_http_cargo_answer_t *answer);
+
+
+#define P(name)  NGX_HTTP_CARGO_PARAM_##name
+
+/* in the order of the SQL function's own, ended by 0 */
+
+static const ngx_http_cargo_param_e
+    ngx_http_cargo_params[][NGX_CARGO_PG_PARAMS] =
+{
+    [NGX_HTTP_CARGO_YANK] =
+        { P(REGISTRY), P(TOKEN), P(CRATE), P(VERSION), P(YANKED) },
+    [NGX_HTTP_CARGO_SEARCH_CRATES] =
+        { P(REGISTRY), P(TOKEN), P(ARGS) },
+    [NGX_HTTP_CARGO_LIST_OWNERS] =
+        { P(REGISTRY), P(TOKEN), P(CRATE), P(BASE_URL) },
+    [NGX_HTTP_CARGO_ADD_OWNERS] =
+        { P(REGISTRY), P(TOKEN), P(CRATE), P(BODY) },
+    [NGX_HTTP_CARGO_REMOVE_OWNERS] =
+        { P(REGISTRY), P(TOKEN), P(CRATE), P(BODY) },
+    [NGX_HTTP_CARGO_SHOW_REGISTRY] =
+        { P(REGISTRY), P(TOKEN), P(BASE_URL), P(PART), P(NAME), P(ARGS) },
+    [NGX_HTTP_CARGO_SHOW_CRATE] =
+        { P(REGISTRY), P(TOKEN), P(BASE_URL), P(CRATE), P(PART), P(ARGS) },
+    [NGX_HTTP_CARGO_SHOW_VERSION] =
+        { P(REGISTRY), P(TOKEN), P(BASE_URL), P(CRATE), P(VERSION), P(PART),
+          P(ARGS) },
+    [NGX_HTTP_CARGO_README] =
+        { P(REGISTRY), P(TOKEN), P(CRATE), P(VERSION) },
+    [NGX_HTTP_CARGO_SHOW_ME] =
+        { P(REGISTRY), P(TOKEN), P(BASE_URL) }
+};
+
+#undef P
 
 
 ngx_int_t
@@ -49,9 +99,7 @@ ngx_http_cargo_call(ngx_http_request_t *r)
     }
 
     if (r->headers_in.content_length_n > NGX_HTTP_CARGO_BODY_MAX) {
-        return ngx_http_cargo_refuse(r, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
-                                     "the request's body may have %d bytes",
-                                     NGX_HTTP_CARGO_BODY_MAX);
+        return ngx_http_cargo_call_too_large(r);
     }
 
     /* reading takes a reference of its own */
@@ -66,15 +114,27 @@ static ngx_uint_t
 ngx_http_cargo_takes(ngx_http_cargo_route_t *route,
     ngx_http_cargo_param_e param)
 {
-    ngx_uint_t  i;
+    ngx_uint_t                     i;
+    const ngx_http_cargo_param_e  *p;
 
-    for (i = 0; i < NGX_CARGO_PG_PARAMS && route->params[i]; i++) {
-        if (route->params[i] == param) {
+    p = ngx_http_cargo_params[route->statement];
+
+    for (i = 0; i < NGX_CARGO_PG_PARAMS && p[i]; i++) {
+        if (p[i] == param) {
             return 1;
         }
     }
 
     return 0;
+}
+
+
+static ngx_int_t
+ngx_http_cargo_call_too_large(ngx_http_request_t *r)
+{
+    return ngx_http_cargo_refuse(r, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
+                                 "the request's body may have %d bytes",
+                                 NGX_HTTP_CARGO_BODY_MAX);
 }
 
 
@@ -134,9 +194,7 @@ ngx_http_cargo_call_read_body(ngx_http_request_t *r, ngx_str_t *text)
     /* a chunked body has not said before how long it is */
 
     if (text->len > NGX_HTTP_CARGO_BODY_MAX) {
-        return ngx_http_cargo_refuse(r, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
-                                     "the request's body may have %d bytes",
-                                     NGX_HTTP_CARGO_BODY_MAX);
+        return ngx_http_cargo_call_too_large(r);
     }
 
     text->data = ngx_pnalloc(r->pool, text->len + 1);
@@ -324,21 +382,17 @@ ngx_http_cargo_call_decode(ngx_http_request_t *r, u_char *p, u_char *last)
 static ngx_int_t
 ngx_http_cargo_call_query(ngx_http_request_t *r)
 {
-    ngx_int_t                rc;
-    ngx_str_t                args, part, yes, no;
-    ngx_str_t               *params[NGX_CARGO_PG_PARAMS];
-    ngx_uint_t               i;
-    ngx_http_cargo_ctx_t    *ctx;
-    ngx_http_cargo_token_t   token;
-
-    ngx_str_t               *sources[NGX_HTTP_CARGO_PARAM_FALSE + 1];
+    ngx_int_t                      rc;
+    ngx_str_t                      args, part, yanked;
+    ngx_str_t                     *params[NGX_CARGO_PG_PARAMS];
+    ngx_str_t                     *sources[NGX_HTTP_CARGO_NPARAMS];
+    ngx_uint_t                     i;
+    ngx_http_cargo_ctx_t          *ctx;
+    ngx_http_cargo_token_t         token;
+    const ngx_http_cargo_param_e  *p;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
-
-    ngx_str_null(&args);
-    ngx_str_set(&yes, "true");
-    ngx_str_set(&no, "false");
-    ngx_http_cargo_call_part(ctx->route, &part);
+    p = ngx_http_cargo_params[ctx->route->statement];
 
     if (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD)) {
         rc = ngx_http_cargo_token(r, &token) == NGX_OK
@@ -358,6 +412,11 @@ ngx_http_cargo_call_query(ngx_http_request_t *r)
         return rc;
     }
 
+    ngx_http_cargo_call_part(ctx->route, &part);
+
+    yanked.data = (u_char *) (part.data[0] == 'y' ? "true" : "false");
+    yanked.len = ngx_strlen(yanked.data);
+
     sources[NGX_HTTP_CARGO_PARAM_REGISTRY] = &ctx->registry;
     sources[NGX_HTTP_CARGO_PARAM_TOKEN] = token.hash.len ? &token.hash : NULL;
     sources[NGX_HTTP_CARGO_PARAM_BASE_URL] = &ctx->base_url;
@@ -367,17 +426,18 @@ ngx_http_cargo_call_query(ngx_http_request_t *r)
     sources[NGX_HTTP_CARGO_PARAM_PART] = &part;
     sources[NGX_HTTP_CARGO_PARAM_ARGS] = &args;
     sources[NGX_HTTP_CARGO_PARAM_BODY] = &ctx->body;
-    sources[NGX_HTTP_CARGO_PARAM_TRUE] = &yes;
-    sources[NGX_HTTP_CARGO_PARAM_FALSE] = &no;
+    sources[NGX_HTTP_CARGO_PARAM_YANKED] = &yanked;
 
-    for (i = 0; i < NGX_CARGO_PG_PARAMS && ctx->route->params[i]; i++) {
-        params[i] = sources[ctx->route->params[i]];
+    for (i = 0; i < NGX_CARGO_PG_PARAMS && p[i]; i++) {
+        params[i] = sources[p[i]];
     }
 
     return ngx_http_cargo_query(r, ctx->route->statement, params,
                                 ngx_http_cargo_call_answered);
 }
 
+
+/* the last word of the route: "yank" or "unyank", "versions" ... */
 
 static void
 ngx_http_cargo_call_part(ngx_http_cargo_route_t *route, ngx_str_t *part)

@@ -249,7 +249,6 @@ ngx_http_cargo_create_main_conf(ngx_conf_t *cf)
      */
 
     mcf->pg.statements = ngx_http_cargo_statements;
-    mcf->pg.nstatements = ngx_http_cargo_nstatements;
 
     mcf->pg.read_connections = NGX_CONF_UNSET_UINT;
     mcf->pg.write_connections = NGX_CONF_UNSET_UINT;

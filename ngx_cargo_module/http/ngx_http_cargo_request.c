@@ -70,8 +70,11 @@ const ngx_cargo_pg_statement_t  ngx_http_cargo_statements[] = {
       "select * from cargo.show_me($1, $2, $3)", 3, 0 }
 };
 
-const ngx_uint_t  ngx_http_cargo_nstatements =
-    sizeof(ngx_http_cargo_statements) / sizeof(ngx_cargo_pg_statement_t);
+/* each has a bit of a connection's bitmap */
+
+_Static_assert(sizeof(ngx_http_cargo_statements)
+               / sizeof(ngx_cargo_pg_statement_t)
+               <= NGX_CARGO_PG_STATEMENTS, "too many statements");
 
 
 ngx_http_cargo_ctx_t *

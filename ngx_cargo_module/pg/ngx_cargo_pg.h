@@ -59,7 +59,6 @@ typedef struct {
     const char                    **values;
 
     const ngx_cargo_pg_statement_t *statements;
-    ngx_uint_t                      nstatements;
 
     ngx_uint_t                      read_connections;
     ngx_uint_t                      write_connections;

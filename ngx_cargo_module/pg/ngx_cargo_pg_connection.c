@@ -264,7 +264,7 @@ ngx_cargo_pg_broken(ngx_cargo_pg_connection_t *conn, const char *what)
 
         job = ngx_queue_data(q, ngx_cargo_pg_job_t, queue);
 
-        if (conn->pool->resend && !job->retried && job->handler) {
+        if (!job->statement->writes && !job->retried && job->handler) {
             ngx_cargo_pg_put_back(conn->pool, job);
             continue;
         }

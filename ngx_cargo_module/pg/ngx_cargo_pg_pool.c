@@ -39,7 +39,6 @@ ngx_cargo_pg_init_worker(ngx_cycle_t *cycle, ngx_cargo_pg_conf_t *pcf)
     pool = &ngx_cargo_pg_read_pool;
     pool->name = "reads";
     pool->depth = NGX_CARGO_PG_READ_DEPTH;
-    pool->resend = 1;
 
     if (ngx_cargo_pg_pool_init(pool, cycle, pcf, pcf->read_connections)
         != NGX_OK)

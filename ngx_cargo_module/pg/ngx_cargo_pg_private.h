@@ -68,7 +68,6 @@ struct ngx_cargo_pg_pool_s {
 
     unsigned                        down:1;     /* no connection is left */
     unsigned                        complained:1;
-    unsigned                        resend:1;   /* jobs are reads */
 };
 
 

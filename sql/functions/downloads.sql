@@ -13,24 +13,13 @@ language plpgsql stable security definer
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 declare
-    caller record;
     target record;
 begin
-    select * into caller from open_for_read(registry, token);
-
-    status := caller.status;
-    body := caller.body;
-    auth_required := caller.auth_required;
-
-    if status <> 200 then
-        return;
-    end if;
-
-    select * into target
-      from find_version(caller.registry_id, crate, version);
+    select * into target from open_version(registry, token, crate, version);
 
     status := target.status;
     body := target.body;
+    auth_required := target.auth_required;
 
     if status <> 200 then
         return;

@@ -76,6 +76,40 @@ comment on function cargo_store.find_version(bigint, text, text) is
     '200; 404 no such crate or version.';
 
 
+create or replace function cargo_store.open_version(
+    registry text,
+    token bytea,
+    crate text,
+    version text,
+    out status integer,
+    out body text,
+    out version_id bigint,
+    out checksum text,
+    out auth_required boolean)
+language plpgsql stable
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+declare
+    registry_id bigint;
+begin
+    select a.status, a.body, a.registry_id, a.auth_required
+      into status, body, registry_id, auth_required
+      from open_for_read(registry, token) a;
+
+    if status = 200 then
+        select v.status, v.body, v.version_id, v.checksum
+          into status, body, version_id, checksum
+          from find_version(registry_id, crate, version) v;
+    end if;
+end
+$$;
+
+comment on function cargo_store.open_version(text, bytea, text, text) is
+    'find_version() for somebody who wants to read.  '
+    '200; 401 no good token for a private registry; '
+    '404 no such registry, crate or version.';
+
+
 create or replace function cargo_store.index_changed(
     crate_id bigint,
     kind text)
