@@ -19,6 +19,8 @@ prefix      = /usr
 bindir      = $(prefix)/bin
 moddir      = $(prefix)/lib/nginx/modules
 datadir     = $(prefix)/share/ngx_cargo
+mandir      = $(prefix)/share/man
+bashdir     = $(prefix)/share/bash-completion/completions
 
 CC          = gcc
 CXX         = g++
@@ -44,8 +46,9 @@ PG_INC      = $(shell pg_config --includedir 2>/dev/null)
 
 MODULE      = $(OBJS)/ngx_http_cargo_module.so
 CARGOCTL    = $(OBJS)/cargoctl
+CTL_DOC     = $(OBJS)/cargoctl.8 $(OBJS)/cargoctl.bash
 
-all: $(MODULE) $(CARGOCTL)
+all: $(MODULE) $(CARGOCTL) $(CTL_DOC)
 	@:
 
 help:
@@ -54,7 +57,7 @@ help:
 	@echo "make test      sets up and runs all tests (TESTS='t/yank.t ...' some)"
 	@echo "make test-asan the same with ASan and UBSan in module and nginx"
 	@echo "make static    an nginx with the module linked in: $(OBJS)/static/nginx"
-	@echo "make install   module, cargoctl, sql and conf (DESTDIR, prefix)"
+	@echo "make install   module, cargoctl, manual, sql, conf (DESTDIR, prefix)"
 	@echo "make clean     removes $(OBJS)"
 	@echo "NGX_SRC=DIR    builds against that nginx source tree"
 
@@ -105,6 +108,14 @@ $(CARGOCTL): $(CTL_O) $(CORE)
 	@$(CC) $(CFLAGS) -o $@ $(CTL_O) $(CORE) -lpq $(CORE_LIBS)
 	@echo "built $@"
 
+# by a name of their own first: what failed would look like what is there
+
+$(OBJS)/cargoctl.8: $(CARGOCTL)
+	@$(CARGOCTL) man > $@.new && mv $@.new $@
+
+$(OBJS)/cargoctl.bash: $(CARGOCTL)
+	@$(CARGOCTL) completion bash > $@.new && mv $@.new $@
+
 
 # running and testing
 
@@ -144,9 +155,12 @@ test-asan: packages-build-run-test
 install: all
 	install -d $(DESTDIR)$(moddir) $(DESTDIR)$(bindir) \
 	    $(DESTDIR)$(datadir)/sql/migrations \
-	    $(DESTDIR)$(datadir)/sql/functions $(DESTDIR)$(datadir)/conf
+	    $(DESTDIR)$(datadir)/sql/functions $(DESTDIR)$(datadir)/conf \
+	    $(DESTDIR)$(mandir)/man8 $(DESTDIR)$(bashdir)
 	install -m 0644 $(MODULE) $(DESTDIR)$(moddir)
 	install -m 0755 $(CARGOCTL) $(DESTDIR)$(bindir)
+	install -m 0644 $(OBJS)/cargoctl.8 $(DESTDIR)$(mandir)/man8
+	install -m 0644 $(OBJS)/cargoctl.bash $(DESTDIR)$(bashdir)/cargoctl
 	install -m 0644 sql/migrations/*.sql $(DESTDIR)$(datadir)/sql/migrations
 	install -m 0644 sql/functions/*.sql $(DESTDIR)$(datadir)/sql/functions
 	install -m 0644 conf/*.conf $(DESTDIR)$(datadir)/conf

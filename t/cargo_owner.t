@@ -36,6 +36,9 @@ adding_refused();
 removing();
 last_one();
 raw();
+teams();
+team_refused();
+scoped_token();
 
 $t->done();
 
@@ -168,4 +171,96 @@ sub raw {
        200, 'a small one in chunks');
     is($t->put($uri, '{"users":["x"]}')->{status}, 403, 'without a token');
     is($t->post($uri, '{}', %bob)->{status}, 405, 'POST is no method of it');
+}
+
+
+sub admin {
+    my (@args) = @_;
+
+    my ($rc, $out, $err) = $t->cargoctl(@args);
+
+    die "cargoctl @args: $out$err" if $rc != 0;
+
+    return $out;
+}
+
+
+# A team owns the crate besides bob; dora has her role by the team alone.
+
+sub teams {
+    admin('team', 'create', 'Platform');
+    admin('account', 'grant', 'team:platform', '--registry', 'main',
+          '--role', 'publisher');
+    admin('account', 'create', 'dora');
+    admin('team', 'add', 'platform', 'dora');
+    $token{dora} = $t->token('dora');
+
+    no_cargo($t, 'dora may not publish yet', qr/don't seem to be an owner/,
+             'publish', '--no-verify',
+             { dir => package_of($t, 'owned', '2.0.0', ''),
+               env => as('dora') });
+    like(ok_cargo($t, 'bob adds the team',
+                  owner('bob', '--add', 'team:platform')),
+         qr/Owner team team:Platform has been added as an owner of crate owned/,
+         'and hears so');
+    like(ok_cargo($t, 'it is an owner', owner('dora', '--list')),
+         qr/^team:Platform\b/m, 'of which all are told');
+    ok_cargo($t, 'a member publishes', 'publish', '--no-verify',
+             { dir => "$t->{dir}/owned-2.0.0", env => as('dora') });
+    ok_cargo($t, 'and yanks', 'yank', '--registry', 'main', 'owned@2.0.0',
+             { dir => $dir, env => as('dora') });
+    ok_cargo($t, 'and unyanks', 'yank', '--undo', '--registry', 'main',
+             'owned@2.0.0', { dir => $dir, env => as('dora') });
+}
+
+
+sub team_refused {
+    my $members = qr/team members don't have permission to modify owners/;
+
+    no_cargo($t, 'a member does not add', $members,
+             owner('dora', '--add', 'dora'));
+    no_cargo($t, 'nor remove', $members, owner('dora', '--remove', 'bob'));
+    no_cargo($t, 'a team twice', qr/`team:platform` is already an owner/,
+             owner('bob', '--add', 'team:platform'));
+    no_cargo($t, 'no such team', qr/could not find team with name `nobody`/,
+             owner('bob', '--add', 'team:nobody'));
+
+    my @others = map { $_->{login} }
+        grep { $_->{kind} eq 'user' && $_->{login} ne 'bob' }
+        @{ $t->get('/api/v1/crates/owned/owners')->json()->{users} };
+
+    ok_cargo($t, 'the others go',
+             owner('bob', map { ('--remove', $_) } @others));
+    no_cargo($t, 'a team alone is not enough', qr/cannot remove all/,
+             owner('bob', '--remove', 'bob'));
+
+    admin('team', 'remove', 'platform', 'dora');
+    no_cargo($t, 'who is in the team no more',
+             qr/knows? the token|does not know|don't seem to be an owner/,
+             'publish', '--no-verify',
+             { dir => package_of($t, 'owned', '2.1.0', ''),
+               env => as('dora') });
+    ok_cargo($t, 'the team goes', owner('bob', '--remove', 'team:Platform'));
+    unlike(ok_cargo($t, 'is', owner('bob', '--list')), qr/Platform/, 'gone');
+}
+
+
+sub scoped_token {
+    $token{yanker} = $t->token('bob', scope => 'yank,publish-update');
+    $token{owner} = $t->token('bob', scope => 'change-owners',
+                              crate => 'own*');
+    $token{other} = $t->token('bob', scope => 'change-owners',
+                              crate => 'other');
+
+    no_cargo($t, 'without the scope', qr/it needs the scope `change-owners`/,
+             owner('yanker', '--add', 'carol'));
+    no_cargo($t, 'for another crate', qr/it is not for crate `owned`/,
+             owner('other', '--add', 'carol'));
+    ok_cargo($t, 'with both', owner('owner', '--add', 'carol'));
+    ok_cargo($t, 'and back', owner('owner', '--remove', 'carol'));
+    no_cargo($t, 'it does not publish',
+             qr/needs the scope `publish-new` or `publish-update`/,
+             'publish', '--no-verify',
+             { dir => package_of($t, 'owned', '2.2.0', ''),
+               env => as('owner') });
 }

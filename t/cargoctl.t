@@ -123,8 +123,17 @@ sub command_line {
         for 'migrate', 'registry create', 'registry list', 'registry set',
             'account create', 'account list', 'account grant',
             'account disable', 'account enable',
-            'token create', 'token list', 'token revoke', 'sweep', 'check',
-            'help', 'version';
+            'team create', 'team list', 'team add', 'team remove',
+            'team delete', 'token create', 'token list', 'token revoke',
+            'name reserve', 'name release', 'name list',
+            (map { "crate $_" } qw(list show restrict open allow deny yank
+                                   delete deletions release)),
+            'owner list', 'owner add', 'owner remove', 'audit', 'import',
+            'export', 'sweep', 'check', 'completion', 'man', 'help',
+            'version';
+
+    is((sort { $b <=> $a } map { length } split /\n/, $help)[0] < 80, 1,
+       '... in 80 columns');
 
     like($help, qr/^  $_  \w/m, "help explains exit code $_") for 0 .. 3;
 
@@ -149,8 +158,9 @@ sub command_line {
 
     my %usage = (
         'token create' => 'LOGIN --name TEXT [--registry NAME]'
+                          . ' [--scope SCOPE] [--crate PATTERN]'
                           . ' [--expires WHEN]',
-        'account grant' => 'LOGIN --registry NAME --role ROLE',
+        'account grant' => 'LOGIN|team:NAME --registry NAME --role ROLE',
         'sweep' => '--blobs DIR [--grace TIME] [--dry-run]',
         'migrate' => '[--sql DIR]',
     );
@@ -445,7 +455,7 @@ sub accounts {
           'main'], 1, qr/^$/, qr/no role/, 'no such role');
 
     said(['account', 'grant', 'bot', '--registry', 'inner', '--role',
-          'admin'], 0, qr/^account `bot` is now admin in registry `inner`/,
+          'admin'], 0, qr/^`bot` is now admin in registry `inner`/,
          qr/^$/, 'account grant');
     said(['account', 'grant', 'bot'], 2, qr/^$/, qr/--registry.*--role/,
          'account grant what?');
@@ -513,7 +523,7 @@ sub tokens {
          qr/`dave` does not exist/, 'a token for nobody');
 
     my ($rc, $out, $err) = ctl('token', 'list');
-    like($out, qr/^ID +LOGIN +NAME .*\n1 +alice +laptop +- +2\S+ \d\d:\d\d  /,
+    like($out, qr/^ID +LOGIN +NAME .*\n1 +alice +laptop +all .* 2\S+ \d\d:\d\d  /,
          'token list');
     unlike($out, qr/ngxcargo_|[0-9a-f]{64}/, '... without their texts');
 

@@ -35,6 +35,10 @@ my %OWNER = (
     id => 'int', login => 'str', kind => 'str', url => 'str', name => 'str?',
     email => 'str?', avatar => 'str?',
 );
+my %TEAM = (
+    id => 'int', login => 'str', kind => 'str', url => 'str', name => 'str',
+    avatar => 'str?',
+);
 my %CRATE = (
     id => 'str', name => 'str', updated_at => 'time', versions => ['int'],
     keywords => ['str'], categories => ['str'], badges => ['str'],
@@ -60,8 +64,8 @@ my %VERSION = (
                                       authors) },
     crate_size => 'int', published_by => \%USER,
     audit_actions => [ { action => 'str', user => \%USER, time => 'time' } ],
-    checksum => 'str', rust_version => 'str?', has_lib => 'null',
-    bin_names => 'null', edition => 'str?', description => 'str?',
+    checksum => 'str', rust_version => 'str?', has_lib => 'bool',
+    bin_names => 'any', edition => 'str?', description => 'str?',
     homepage => 'str?', documentation => 'str?', repository => 'str?',
     trustpub_data => 'null', linecounts => 'null',
 );
@@ -78,7 +82,14 @@ my %CATEGORY = (
     id => 'str', category => 'str', slug => 'str', description => 'str',
     created_at => 'time', crates_cnt => 'int',
 );
+my %TOKEN = (
+    id => 'int', name => 'str', created_at => 'time', last_used_at => 'time?',
+    crate_scopes => 'any', endpoint_scopes => 'any', expired_at => 'time?',
+);
 my %TOTAL = (total => 'int');
+
+# who asks for these has to say who it is
+my $MINE = qr{^me\b|/following$};
 
 my %ANSWER = (
     'crates/Foo-Bar' => {
@@ -116,9 +127,18 @@ my %ANSWER = (
         dependencies => [ \%DEPENDENCY ], versions => [ \%VERSION ],
         meta => \%TOTAL,
     },
-    'crates/Foo-Bar/owners' => { users => [ \%OWNER ] },
+    'crates?keyword=tea&per_page=1' => {
+        crates => [ \%LISTED ],
+        meta => { %TOTAL, next_page => 'null', prev_page => 'null' },
+    },
+    'crates?page=1&per_page=1' => {
+        crates => [ \%LISTED ],
+        meta => { %TOTAL, next_page => 'str', prev_page => 'null' },
+    },
+    'crates/user/owners' => { users => [ \%OWNER ] },
     'crates/Foo-Bar/owner_user' => { users => [ \%OWNER ] },
-    'crates/Foo-Bar/owner_team' => { teams => 'any' },
+    'crates/Foo-Bar/owner_team' => { teams => [ \%TEAM ] },
+    'crates/Foo-Bar/following' => { following => 'bool' },
     'summary' => {
         num_downloads => 'int', num_crates => 'int',
         map({ $_ => [ \%LISTED ] } qw(new_crates most_downloaded
@@ -138,12 +158,19 @@ my %ANSWER = (
                               description => 'str' } ],
     },
     'users/alice' => { user => \%USER },
+    'teams/team:tea' => { team => \%TEAM },
+    'teams/tea' => { team => \%TEAM },
     'me' => {
         user => { %USER, email => 'str?', map { $_ => 'bool' }
                   qw(email_verified email_verification_sent is_admin
                      publish_notifications) },
         owned_crates => [ { id => 'int', name => 'str',
                             email_notifications => 'bool' } ],
+    },
+    'me/updates' => { versions => [ \%VERSION ], meta => { more => 'bool' } },
+    'me/tokens' => { api_tokens => [ \%TOKEN ] },
+    'me/crate_owner_invitations' => {
+        crate_owner_invitations => 'any', users => 'any',
     },
     'site_metadata' => {
         deployed_sha => 'str', commit => 'str', cdn_base => 'str?',
@@ -154,6 +181,7 @@ my %ANSWER = (
 my $token = $t->account('alice');
 
 crates();
+people();
 answers();
 readme();
 not_found();
@@ -195,6 +223,34 @@ TOML
     ok($t->wait_for(sub {
         $t->sql('select count(*) from cargo_store.version_downloads');
     }), 'and counted');
+}
+
+
+# A team that owns a crate, and an account that follows it.
+
+sub people {
+    $t->sql(<<'SQL');
+insert into cargo_store.teams (name) values ('tea');
+insert into cargo_store.team_owners (crate_id, team_id)
+select c.id, t.id from cargo_store.crates c, cargo_store.teams t
+ where c.name = 'Foo-Bar';
+SQL
+
+    my $r = $t->put('/api/v1/crates/foo-bar/follow', '',
+                    Authorization => $token);
+
+    is($r->{status}, 200, 'followed') or diag($r->{body});
+
+    my ($id, $stats) = map { $t->sql($_) }
+        "select id from cargo_store.accounts where login = 'alice'",
+        'select sum(downloads) from cargo_store.crate_downloads';
+    my ($one) = $t->sql('select id from cargo_store.tokens order by id');
+
+    $ANSWER{"users/$id/stats"} = { total_downloads => 'int' };
+    $ANSWER{"me/tokens/$one"} = { api_token => \%TOKEN };
+
+    is($t->get("/api/v1/users/$id/stats")->json()->{total_downloads}, $stats,
+       'downloads of a user');
 }
 
 
@@ -279,17 +335,18 @@ sub is_of {
 
 
 sub readme {
-    for my $accept ('*/*', 'application/json') {
-        my $r = $t->get('/api/v1/crates/foo-bar/1.0.0/readme',
-                        Accept => $accept);
+    my $path = '/api/v1/crates/foo-bar/1.0.0/readme';
+    my $r = $t->get($path);
 
-        is($r->{status}, 200, "readme, $accept");
-        is($r->{body}, '# <b>Tea', 'its source');
-        like($r->header('Content-Type'), qr{^text/plain}, 'as text');
-        is($r->header('X-Content-Type-Options'), 'nosniff', 'really');
-    }
+    is($r->{status}, 200, 'readme');
+    is($r->{body}, '# <b>Tea', 'its source');
+    like($r->header('Content-Type'), qr{^text/plain}, 'as text');
+    is($r->header('X-Content-Type-Options'), 'nosniff', 'really');
 
-    my $r = $t->get('/api/v1/crates/user/1.0.0/readme');
+    is_deeply($t->get($path, Accept => 'application/json')->json(),
+              { url => $t->base_url() . $path }, 'or where it is');
+
+    $r = $t->get('/api/v1/crates/user/1.0.0/readme');
 
     is($r->{status}, 404, 'no readme');
     is($r->detail(), 'crate `user` version `1.0.0` has no readme', 'says so');
@@ -314,6 +371,10 @@ sub not_found {
         'categories/nothing'
             => 'Not Found: no crate has the category `nothing`',
         'users/nobody' => 'Not Found: there is no user `nobody`',
+        'users/0/stats' => 'Not Found: there is no user with the id `0`',
+        'teams/nobody' => 'Not Found: there is no team `nobody`',
+        'crates/nobody/owners' => 'crate `nobody` does not exist',
+        'crates/nobody/owner_team' => 'crate `nobody` does not exist',
     );
 
     for my $path (sort keys %says) {
@@ -332,7 +393,7 @@ sub not_found {
 sub pages {
     my $path = '/api/v1/crates/Foo-Bar/versions';
     my $query = '?per_page=1';
-    my @nums;
+    my (@nums, @names);
 
     while (defined $query && @nums < 5) {
         my $json = $t->get("$path$query")->json();
@@ -342,6 +403,17 @@ sub pages {
     }
 
     is_deeply(\@nums, [ '1.0.0', '0.9.0' ], 'page by page');
+
+    $query = '?per_page=1&ids[]=user&ids[]=FOO_BAR&sort=downloads';
+
+    while (defined $query && @names < 5) {
+        my $json = $t->get("/api/v1/crates$query")->json();
+
+        push @names, map { $_->{name} } @{ $json->{crates} };
+        $query = $json->{meta}{next_page};
+    }
+
+    is_deeply(\@names, [ 'Foo-Bar', 'user' ], 'crates too');
     is_deeply([ map { $_->{num} } @{ $t->get("$path?nums[]=0.9.0&nums%5B%5D=7")
                                      ->json()->{versions} } ],
               [ '0.9.0' ], 'some versions');
@@ -370,10 +442,24 @@ sub hostile {
         }
     }
 
+    for my $name (qw(q category keyword all_keywords letter user_id team_id
+                     following ids[] include_yanked seek))
+    {
+        for my $value (@values) {
+            my $r = $t->get("/api/v1/crates?$name=$value",
+                            Authorization => $token);
+
+            push @wrong, "crates?$name=" . substr($value, 0, 20)
+                         . ": $r->{status}"
+                if $r->{status} !~ /^(?:200|400)$/
+                   || $r->{status} == 400 && !$r->detail();
+        }
+    }
+
     is(join("\n", @wrong), '', 'any argument is 200 or 400');
 
     for my $path (qw(crates crates/Foo-Bar crates/Foo-Bar/1.0.0 keywords
-                     categories users))
+                     categories users teams me/tokens))
     {
         for my $name (grep { length } @values) {
             my $r = $t->get("/api/v1/$path/$name");
@@ -387,8 +473,8 @@ sub hostile {
 
 sub methods {
     my %allow = (
-        'crates/new' => 'GET, HEAD, PUT', 'summary' => 'GET, HEAD',
-        'crates/Foo-Bar' => 'GET, HEAD', 'keywords/tea' => 'GET, HEAD',
+        'crates/new' => 'GET, HEAD, PUT, DELETE', 'summary' => 'GET, HEAD',
+        'crates/Foo-Bar' => 'GET, HEAD, DELETE', 'keywords/tea' => 'GET, HEAD',
         'crates/Foo-Bar/owners' => 'GET, HEAD, PUT, DELETE',
         'crates/Foo-Bar/1.0.0/yank' => 'DELETE',
     );
@@ -406,8 +492,8 @@ sub apart {
     $t->registry('other');
     $t->account('olga', registry => 'other');
 
-    for my $path (grep { m{^(?:crates|keywords|categories|users)/} }
-                  sort keys %ANSWER)
+    for my $path (grep { m{^(?:crates|keywords|categories|users|teams)/} }
+                  grep { !/$MINE/ } sort keys %ANSWER)
     {
         is($t->get("/r/other/api/v1/$path")->{status}, 404,
            "not there: $path");
@@ -415,8 +501,8 @@ sub apart {
 
     is($t->get('/r/other/api/v1/summary')->json()->{num_crates}, 0, 'empty');
     is($t->get('/r/nowhere/api/v1/summary')->{status}, 404, 'no registry');
-    is($t->get('/r/other/api/v1/me', Authorization => $token)->{status}, 403,
-       'nobody there');
+    is($t->get("/r/other/api/v1/$_", Authorization => $token)->{status}, 403,
+       "nobody there: $_") for grep { /$MINE/ } sort keys %ANSWER;
 }
 
 
@@ -425,10 +511,11 @@ sub private {
 
     is($me->{status}, 403, 'me: without a token');
     like($me->detail(), qr/^this action requires authentication/, 'says so');
+    is($t->get('/api/v1/crates?following=1')->{status}, 403, 'nor a list');
 
     $t->cargoctl('registry', 'set', 'main', 'auth_required=true');
 
-    for my $path ((grep { $_ ne 'me' } sort keys %ANSWER),
+    for my $path ((grep { !/$MINE/ } sort keys %ANSWER),
                   'crates/nobody', 'crates/Foo-Bar/1.0.0/readme')
     {
         my $r = $t->get("/api/v1/$path");
@@ -440,5 +527,6 @@ sub private {
 
     is($t->get('/api/v1/crates/Foo-Bar', Authorization => $token)->{status},
        200, 'with a token');
-    is($t->get('/api/v1/me')->{status}, 403, 'me');
+    is($t->get("/api/v1/$_")->{status}, 403, "private: $_")
+        for grep { /$MINE/ } sort keys %ANSWER;
 }

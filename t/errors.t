@@ -322,10 +322,10 @@ sub refused_by_nginx {
        'and its password opens');
 
     is_error($t->request('X', '/api/v1/crates/new'), 'json', 405,
-             qr/^X is not allowed here, only GET, HEAD, PUT$/,
+             qr/^X is not allowed here, only GET, HEAD, PUT, DELETE$/,
              'an unknown method');
     is($t->request('X', '/api/v1/crates/new')->header('Allow'),
-       'GET, HEAD, PUT', 'with Allow');
+       'GET, HEAD, PUT, DELETE', 'with Allow');
     is_error($t->request('TRACE', $URIS[2]), 'json', 405,
              qr/not allowed here/, 'TRACE, which nginx refuses itself');
 }

@@ -452,7 +452,7 @@ SQL
         ['a disabled account', $token{disabled},
          "${failed}the account of the token is disabled; $ask"],
         ['a reader', $token{reader}, 'this action needs the role publisher or '
-         . 'a higher one in registry `main`, the account of the token has the '
+         . 'a higher one in registry `main`, the account `rita` has the '
          . "role reader; $ask"],
         ['a text that is no token', 'secret',
          qr/${failed}this is not a token of this registry; /],
@@ -489,11 +489,13 @@ sub paths {
                 $gone);
     }
 
-    for my $uri ('/api/v1/crates/new/x', '/api/v1/crates/New',
-                 '/api/v1/crates/new%20')
+    for my $row (['new/x', 'GET, HEAD, PATCH, DELETE'],
+                 ['New', 'GET, HEAD, DELETE'], ['new%20', 'GET, HEAD, DELETE'])
     {
+        my $uri = "/api/v1/crates/$row->[0]";
+
         refused("PUT $uri", $t->put($uri, $body, Authorization => $alice), 405,
-                'PUT is not allowed here, only GET, HEAD');
+                "PUT is not allowed here, only $row->[1]");
     }
 
     for my $uri ('/api/v1/crates/new%00', '/api/v1/crates/%00/1.0.0/unyank',
@@ -504,7 +506,7 @@ sub paths {
     }
 
     refused('POST', $t->post($URI, $body, Authorization => $alice), 405,
-            'POST is not allowed here, only GET, HEAD, PUT');
+            'POST is not allowed here, only GET, HEAD, PUT, DELETE');
 
     for my $row (
         ['nobody', '1.0.0', 'crate `nobody` does not exist'],

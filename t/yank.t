@@ -40,6 +40,8 @@ not_found();
 order_of_checks();
 methods();
 bodies();
+messages();
+bad_messages();
 keepalive();
 
 $t->done();
@@ -98,7 +100,7 @@ sub who_may {
     my %says = (
         publisher => 'must already be an owner to yank or unyank',
         reader => 'this action needs the role publisher or a higher one in'
-            . ' registry `main`, the account of the token has the role reader;'
+            . ' registry `main`, the account `the-reader` has the role reader;'
             . ' ask an administrator of the registry',
     );
 
@@ -229,11 +231,13 @@ sub not_found {
         }
     }
 
-    my %status = map { $_ => 405 } 'crates/foo-bar/1.0.0',
-        'crates//1.0.0/yank', 'crates/foo-bar//yank', 'crates/foo-bar/yank';
+    # that would delete the version
+    my %status = ('crates/foo-bar/1.0.0' => 403);
 
-    for my $path (sort(keys %status), 'crates/foo-bar/1.0.0/yank/',
-                  'crates/foo-bar/1.0.0/yank/x', 'crates/foo%2Fbar/1.0.0/yank',
+    for my $path (sort(keys %status), 'crates//1.0.0/yank',
+                  'crates/foo-bar//yank', 'crates/foo-bar/yank',
+                  'crates/foo-bar/1.0.0/yank/', 'crates/foo-bar/1.0.0/yank/x',
+                  'crates/foo%2Fbar/1.0.0/yank',
                   'crates/foo-bar%2F1.0.0/yank', 'crate/foo-bar/1.0.0/yank',
                   'crates/foo-bar/1.0.0/Yank')
     {
@@ -298,6 +302,92 @@ sub bodies {
     is($t->put('/api/v1/crates/Foo-Bar/1.0.0/unyank', 'x' x 100_000,
                Authorization => $alice, chunked => 1000)->{body}, $OK,
        'nor does a long one in chunks');
+}
+
+
+# What crates.io's PATCH can.
+
+sub patch {
+    my ($body, $token, %headers) = @_;
+
+    return $t->request('PATCH', '/api/v1/crates/foo_bar/1.0.0',
+                       body => $body, Authorization => $token, %headers);
+}
+
+
+sub messages {
+    my $r = patch('{"version":{"yanked":true,"yank_message":"unsound"}}',
+                  $alice, 'Content-Type' => 'application/json');
+
+    is($r->{status}, 200, 'yank with a message');
+    is($r->header('Content-Type'), 'application/json', 'JSON');
+
+    my $version = $r->json()->{version};
+
+    is($version->{num}, '1.0.0', 'the answer is the version');
+    is($version->{crate}, 'Foo-Bar', 'of the crate');
+    ok($version->{yanked}, 'yanked');
+    is($version->{yank_message}, 'unsound', 'and why');
+    is(yanked(), '1.0.0', 'the index says so');
+    is($t->get('/api/v1/crates/Foo-Bar/1.0.0')->json()
+         ->{version}{yank_message}, 'unsound', 'everybody reads why');
+
+    my $index = $t->get('/index/fo/o-/foo-bar');
+
+    is(patch('{"version":{"yank_message":"see the advisory"}}', $alice)
+         ->json()->{version}{yank_message}, 'see the advisory',
+       'another message');
+    is($t->get('/index/fo/o-/foo-bar', 'If-None-Match' =>
+               $index->header('ETag'))->{status}, 304,
+       'changes nothing that cargo reads');
+
+    is(patch('{"version":{"yanked":false}}', $alice)->json()
+         ->{version}{yank_message}, undef, 'it goes with the yank');
+    is(yanked(), '', 'which is undone');
+
+    my %may = (owner => 1, maintainer => 1, admin => 1, publisher => 1);
+
+    for my $who (sort keys %token) {
+        is(patch('{"version":{}}', $token{$who})->{status},
+           $may{$who} ? 200 : 403, "by a $who");
+    }
+}
+
+
+sub bad_messages {
+    my %bad = (
+        '{"version":{"yanked":false,"yank_message":"x"}}' =>
+            qr/^Cannot set yank message when unyanking$/,
+        '{"version":{"yank_message":"x"}}' =>
+            qr/^Cannot update yank message for a version that is not yanked$/,
+        '{"version":{"yanked":"yes"}}' => qr/`yanked` must be true or false/,
+        '{"version":{"yanked":1e999}}' => qr/\w+ \w+/,
+        '{"version":{"yank_message":[1]}}' => qr/must be a string/,
+        '{"version":{"num":"9.9.9"}}' => qr/`num` of a version cannot be/,
+        '{"version":{"yanked":true,"yank_message":"' . 'x' x 1001 . '"}}' =>
+            qr/1000 characters/,
+        '{"version":true}' => qr/must be a JSON object/,
+        '{"yanked":true}' => qr/must be a JSON object/,
+        '[]' => qr/\w+ \w+/, '' => qr/\w+ \w+/, '{' => qr/\w+ \w+/,
+        "{\"version\":{\"yank_message\":\"\xff\"}}" => qr/\w+ \w+/,
+        '{"version":{"yank_message":"\\u0000"}}' => qr/\w+ \w+/,
+        '{"version":' . '[' x 5000 . ']' x 5000 . '}' => qr/\w+ \w+/,
+    );
+
+    for my $body (sort keys %bad) {
+        my $r = patch($body, $alice);
+        my $name = substr($body, 0, 60) =~ s/[^ -~]/?/gr;
+
+        is($r->{status}, 400, "400: $name");
+        like($r->detail() // '', $bad{$body}, 'with a sentence');
+    }
+
+    is(patch('{"version":{"yanked":true}}', undef)->{status}, 403,
+       'without a token');
+    is($t->request('PATCH', '/api/v1/crates/nosuch/1.0.0', body =>
+                   '{"version":{"yanked":true}}', Authorization => $alice)
+         ->{status}, 404, 'no such crate');
+    is(yanked(), '', 'none of it did anything');
 }
 
 

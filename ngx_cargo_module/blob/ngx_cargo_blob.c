@@ -1,11 +1,10 @@
 
 #include "ngx_cargo_blob.h"
-#include "ngx_cargo_blob_file.h"
 
 #include <openssl/crypto.h>
 
 #include "cargo_frame.h"
-#include "cargo_semver.h"
+#include "cargo_json.h"
 
 
 #define NGX_CARGO_BLOB_BUFFER  (128 * 1024)
@@ -13,7 +12,7 @@
 
 typedef struct {
     ngx_cargo_blob_upload_t  *upload;
-    ngx_cargo_blob_file_t     file;
+    cargo_blob_t              blob;
     cargo_archive_t          *archive;
     json_t                   *metadata;
     json_t                   *manifest;
@@ -27,7 +26,6 @@ static cargo_rc_t ngx_cargo_blob_begin(ngx_cargo_blob_work_t *work,
     cargo_str_t metadata, cargo_error_t *error);
 static cargo_rc_t ngx_cargo_blob_check(ngx_cargo_blob_work_t *work);
 static cargo_rc_t ngx_cargo_blob_render(ngx_cargo_blob_work_t *work);
-static cargo_rc_t ngx_cargo_blob_complete(ngx_cargo_blob_work_t *work);
 static cargo_rc_t ngx_cargo_blob_store(ngx_cargo_blob_work_t *work);
 static cargo_rc_t ngx_cargo_blob_failed(ngx_cargo_blob_upload_t *upload,
     ngx_err_t err, const char *failed, cargo_error_t *error);
@@ -71,7 +69,7 @@ ngx_cargo_blob_upload_run(ngx_cargo_blob_upload_t *upload)
 
     ngx_memzero(&work, sizeof(ngx_cargo_blob_work_t));
     work.upload = upload;
-    work.file.fd = -1;
+    work.blob.fd = -1;
 
     upload->rc = ngx_cargo_blob_read(&work);
 
@@ -83,7 +81,7 @@ ngx_cargo_blob_upload_run(ngx_cargo_blob_upload_t *upload)
         upload->rc = ngx_cargo_blob_store(&work);
     }
 
-    ngx_cargo_blob_file_drop(&work.file);
+    cargo_blob_drop(&work.blob);
 
     if (work.archive) {
         cargo_archive_destroy(work.archive);
@@ -166,9 +164,9 @@ ngx_cargo_blob_crate(void *data, cargo_str_t metadata,
         return ngx_cargo_blob_begin(work, metadata, error);
     }
 
-    if (ngx_cargo_blob_file_write(&work->file, p, n) != NGX_OK) {
-        return ngx_cargo_blob_failed(work->upload, work->file.err,
-                                     work->file.failed, error);
+    if (cargo_blob_write(&work->blob, p, n) != 0) {
+        return ngx_cargo_blob_failed(work->upload, work->blob.err,
+                                     work->blob.failed, error);
     }
 
     return cargo_archive_feed(work->archive, p, n, error);
@@ -180,6 +178,7 @@ ngx_cargo_blob_begin(ngx_cargo_blob_work_t *work, cargo_str_t metadata,
     cargo_error_t *error)
 {
     cargo_rc_t                rc;
+    const char               *name, *vers;
     cargo_str_t               root;
     ngx_cargo_blob_upload_t  *upload;
 
@@ -191,23 +190,27 @@ ngx_cargo_blob_begin(ngx_cargo_blob_work_t *work, cargo_str_t metadata,
         return rc;
     }
 
-    root = cargo_arena_printf(upload->arena, "%s-%s",
-                   json_string_value(json_object_get(work->metadata, "name")),
-                   json_string_value(json_object_get(work->metadata, "vers")));
+    name = json_string_value(json_object_get(work->metadata, "name"));
+    vers = json_string_value(json_object_get(work->metadata, "vers"));
+
+    root = cargo_arena_printf(upload->arena, "%s-%s", name, vers);
     if (root.data == NULL) {
         return CARGO_NO_MEMORY;
     }
+
+    upload->name.data = root.data;
+    upload->name.len = ngx_strlen(name);
+    upload->vers.data = root.data + upload->name.len + 1;
+    upload->vers.len = ngx_strlen(vers);
 
     work->archive = cargo_archive_create(upload->arena, &upload->limits, root);
     if (work->archive == NULL) {
         return CARGO_NO_MEMORY;
     }
 
-    if (ngx_cargo_blob_file_open(&work->file, upload->arena, upload->store)
-        != NGX_OK)
-    {
-        return ngx_cargo_blob_failed(upload, work->file.err,
-                                     work->file.failed, error);
+    if (cargo_blob_open(&work->blob, upload->arena, upload->store) != 0) {
+        return ngx_cargo_blob_failed(upload, work->blob.err,
+                                     work->blob.failed, error);
     }
 
     return CARGO_OK;
@@ -218,18 +221,12 @@ static cargo_rc_t
 ngx_cargo_blob_check(ngx_cargo_blob_work_t *work)
 {
     cargo_rc_t                rc;
-    cargo_str_t               manifest;
     ngx_cargo_blob_upload_t  *upload;
 
     upload = work->upload;
 
-    rc = cargo_archive_end(work->archive, &manifest, &upload->error);
-    if (rc != CARGO_OK) {
-        return rc;
-    }
-
-    rc = cargo_release_of_manifest(upload->arena, manifest, &upload->own,
-                                   &work->manifest, &upload->error);
+    rc = cargo_release_of_archive(work->archive, &upload->own,
+                                  &work->manifest, &upload->error);
     if (rc != CARGO_OK) {
         return rc;
     }
@@ -240,14 +237,12 @@ ngx_cargo_blob_check(ngx_cargo_blob_work_t *work)
         return rc;
     }
 
-    if (ngx_cargo_blob_file_checksum(&work->file, upload->checksum)
-        != NGX_OK)
-    {
-        return ngx_cargo_blob_failed(upload, work->file.err,
-                                     work->file.failed, &upload->error);
+    if (cargo_blob_checksum(&work->blob, upload->checksum) != 0) {
+        return ngx_cargo_blob_failed(upload, work->blob.err,
+                                     work->blob.failed, &upload->error);
     }
 
-    upload->size = work->file.size;
+    upload->size = work->blob.size;
 
     return ngx_cargo_blob_render(work);
 }
@@ -256,14 +251,29 @@ ngx_cargo_blob_check(ngx_cargo_blob_work_t *work)
 static cargo_rc_t
 ngx_cargo_blob_render(ngx_cargo_blob_work_t *work)
 {
-    char                     *text;
+    size_t                    i;
+    json_t                   *value;
     char                      pubtime[sizeof("1970-01-01T00:00:00Z")];
     struct tm                 tm;
     cargo_rc_t                rc;
     cargo_str_t               checksum;
+    cargo_rendered_t          rendered;
     ngx_cargo_blob_upload_t  *upload;
 
+    /* what the manifest does not have */
+    static const char *const  readme[] = { "readme", "readme_file" };
+
     upload = work->upload;
+
+    for (i = 0; i < sizeof(readme) / sizeof(readme[0]); i++) {
+        value = json_object_get(work->metadata, readme[i]);
+
+        if (cargo_json_put(work->manifest, readme[i], json_incref(value))
+            != CARGO_OK)
+        {
+            return CARGO_NO_MEMORY;
+        }
+    }
 
     (void) gmtime_r(&upload->now, &tm);
     (void) strftime(pubtime, sizeof(pubtime), "%Y-%m-%dT%H:%M:%SZ", &tm);
@@ -275,69 +285,18 @@ ngx_cargo_blob_render(ngx_cargo_blob_work_t *work)
     }
 
     checksum.data = (unsigned char *) upload->checksum;
-    checksum.len = NGX_CARGO_BLOB_HEX;
+    checksum.len = CARGO_BLOB_HEX;
 
-    rc = cargo_release_index_line(upload->arena, work->manifest, checksum,
-                                  upload->pubtime, &upload->head,
-                                  &upload->tail);
+    rc = cargo_release_render(upload->arena, work->manifest, checksum,
+                              upload->pubtime, &rendered, &upload->error);
 
     if (rc == CARGO_OK) {
-        rc = ngx_cargo_blob_complete(work);
+        upload->release = rendered.json;
+        upload->head = rendered.head;
+        upload->tail = rendered.tail;
     }
 
-    if (rc != CARGO_OK) {
-        return rc;
-    }
-
-    text = json_dumps(work->manifest, JSON_COMPACT);
-    if (text == NULL) {
-        return CARGO_NO_MEMORY;
-    }
-
-    upload->release = cargo_arena_copy(upload->arena, text, ngx_strlen(text));
-    free(text);
-
-    return upload->release.data ? CARGO_OK : CARGO_NO_MEMORY;
-}
-
-
-/* what the manifest does not have: the readme's text, the version's rank */
-
-static cargo_rc_t
-ngx_cargo_blob_complete(ngx_cargo_blob_work_t *work)
-{
-    cargo_rc_t                rc;
-    cargo_str_t               key, vers;
-    cargo_version_t           version;
-    ngx_cargo_blob_upload_t  *upload;
-
-    upload = work->upload;
-
-    vers.data = (unsigned char *)
-                json_string_value(json_object_get(work->manifest, "vers"));
-    vers.len = ngx_strlen(vers.data);
-
-    rc = cargo_version_parse(vers, &version, &upload->error);
-    if (rc != CARGO_OK) {
-        return rc;
-    }
-
-    key = cargo_version_sort_key(upload->arena, &version);
-
-    if (key.data == NULL
-        || json_object_set_new(work->manifest, "sort_key",
-                               json_stringn((char *) key.data, key.len))
-           == -1
-        || json_object_set(work->manifest, "readme",
-                           json_object_get(work->metadata, "readme")) == -1
-        || json_object_set(work->manifest, "readme_file",
-                           json_object_get(work->metadata, "readme_file"))
-           == -1)
-    {
-        return CARGO_NO_MEMORY;
-    }
-
-    return CARGO_OK;
+    return rc;
 }
 
 
@@ -348,12 +307,12 @@ ngx_cargo_blob_store(ngx_cargo_blob_work_t *work)
 
     upload = work->upload;
 
-    if (ngx_cargo_blob_file_keep(&work->file, upload->arena, upload->store,
-                                 upload->checksum)
-        != NGX_OK)
+    if (cargo_blob_keep(&work->blob, upload->arena, upload->store,
+                        upload->checksum)
+        != 0)
     {
-        return ngx_cargo_blob_failed(upload, work->file.err,
-                                     work->file.failed, &upload->error);
+        return ngx_cargo_blob_failed(upload, work->blob.err,
+                                     work->blob.failed, &upload->error);
     }
 
     return CARGO_OK;

@@ -29,16 +29,15 @@
 #include <ngx_core.h>
 
 #include "cargo_archive.h"
+#include "cargo_blob.h"
 #include "cargo_core.h"
 #include "cargo_release.h"
 
 
-#define NGX_CARGO_BLOB_HEX        64
+#define NGX_CARGO_BLOB_HEX        CARGO_BLOB_HEX
+#define NGX_CARGO_BLOB_NAME_LEN   CARGO_BLOB_NAME_LEN
 
-/* "/ab/cd/" and "<sha256>.crate" */
-#define NGX_CARGO_BLOB_NAME_LEN   (sizeof("/ab/cd/") - 1                      \
-                                   + NGX_CARGO_BLOB_HEX                       \
-                                   + sizeof(".crate") - 1)
+#define ngx_cargo_blob_name       cargo_blob_name
 
 
 typedef struct {
@@ -60,6 +59,10 @@ typedef struct {
     cargo_error_t           error;
     ngx_err_t               err;
     const char             *failed;
+
+    /* set as soon as they are known, also to those who are refused */
+    cargo_str_t             name;
+    cargo_str_t             vers;
 
     /* set when rc is CARGO_OK; texts end in NUL */
     cargo_str_t             release;    /* JSON for cargo.publish() */
@@ -86,9 +89,5 @@ void ngx_cargo_blob_upload_run(ngx_cargo_blob_upload_t *upload);
  */
 ngx_int_t ngx_cargo_blob_init_store(ngx_cycle_t *cycle, ngx_str_t *path,
     ngx_uid_t user);
-
-/* appends "/ab/cd/<sha256>.crate"; returns the end */
-u_char *ngx_cargo_blob_name(u_char *p, const char *checksum);
-
 
 #endif /* NGX_CARGO_BLOB_H */

@@ -113,13 +113,3 @@ ngx_cargo_blob_foreign(const char *path)
 
     return other;
 }
-
-
-u_char *
-ngx_cargo_blob_name(u_char *p, const char *checksum)
-{
-    return ngx_sprintf(p, "/%*s/%*s/%*s.crate",
-                       (size_t) 2, checksum,
-                       (size_t) 2, checksum + 2,
-                       (size_t) NGX_CARGO_BLOB_HEX, checksum);
-}

@@ -29,7 +29,14 @@ struct cargo_archive_s {
     cargo_str_t     manifest;       /* data is NULL until it is found */
     size_t          manifest_size;
     cargo_str_t     manifest_path;
-    unsigned        in_manifest;
+
+    cargo_str_t     kept;           /* data is NULL until it is found */
+    cargo_str_t     kept_path;
+
+    cargo_str_t    *content;        /* of this entry: one of both, or NULL */
+
+    cargo_str_t    *bins;
+    size_t          bins_count;
 
     cargo_rc_t      rc;
     cargo_error_t   error;
@@ -49,6 +56,11 @@ static cargo_rc_t cargo_archive_entry(void *data,
     const cargo_tar_entry_t *entry, cargo_error_t *error);
 static cargo_rc_t cargo_archive_begin_manifest(cargo_archive_t *archive,
     const cargo_tar_entry_t *entry, cargo_error_t *error);
+static cargo_rc_t cargo_archive_begin_kept(cargo_archive_t *archive,
+    const cargo_tar_entry_t *entry);
+static cargo_rc_t cargo_archive_note_bin(cargo_archive_t *archive,
+    const cargo_tar_entry_t *entry);
+static int cargo_archive_is_bin(cargo_str_t path);
 static int cargo_archive_is_manifest(const cargo_archive_t *archive,
     const cargo_tar_entry_t *entry);
 static cargo_str_t cargo_archive_below_root(const cargo_archive_t *archive,
@@ -156,6 +168,36 @@ cargo_archive_has(const cargo_archive_t *archive, const char *path)
     text.len = strlen(path);
 
     return cargo_paths_has(archive->paths, text);
+}
+
+
+const cargo_str_t *
+cargo_archive_bins(const cargo_archive_t *archive, size_t *count)
+{
+    *count = archive->bins_count;
+
+    return archive->bins;
+}
+
+
+void
+cargo_archive_keep(cargo_archive_t *archive, cargo_str_t path)
+{
+    archive->kept_path = path;
+}
+
+
+cargo_str_t
+cargo_archive_kept(const cargo_archive_t *archive)
+{
+    return archive->kept;
+}
+
+
+cargo_arena_t *
+cargo_archive_arena(const cargo_archive_t *archive)
+{
+    return archive->arena;
 }
 
 
@@ -272,15 +314,20 @@ cargo_archive_entry(void *data, const cargo_tar_entry_t *entry,
     cargo_path_kind_t  kind;
 
     archive = data;
-    archive->in_manifest = 0;
+    archive->content = NULL;
 
     /* first, since two manifests have words of their own */
 
-    if (cargo_archive_is_manifest(archive, entry)) {
-        rc = cargo_archive_begin_manifest(archive, entry, error);
-        if (rc != CARGO_OK) {
-            return rc;
-        }
+    rc = cargo_archive_is_manifest(archive, entry)
+         ? cargo_archive_begin_manifest(archive, entry, error)
+         : cargo_archive_begin_kept(archive, entry);
+
+    if (rc == CARGO_OK) {
+        rc = cargo_archive_note_bin(archive, entry);
+    }
+
+    if (rc != CARGO_OK) {
+        return rc;
     }
 
     kind = entry->directory ? CARGO_PATH_DIRECTORY : CARGO_PATH_FILE;
@@ -323,9 +370,100 @@ cargo_archive_begin_manifest(cargo_archive_t *archive,
     }
 
     archive->manifest.data[archive->manifest_size] = '\0';
-    archive->in_manifest = 1;
+    archive->content = &archive->manifest;
 
     return CARGO_OK;
+}
+
+
+static cargo_rc_t
+cargo_archive_begin_kept(cargo_archive_t *archive,
+    const cargo_tar_entry_t *entry)
+{
+    cargo_str_t  name;
+
+    name = cargo_archive_below_root(archive, entry->path);
+
+    if (name.data == NULL || entry->directory
+        || archive->kept_path.data == NULL
+        || !cargo_str_equal(name, archive->kept_path)
+        || entry->size > CARGO_ARCHIVE_KEPT_MAX)
+    {
+        return CARGO_OK;
+    }
+
+    archive->kept.len = 0;
+    archive->kept.data = cargo_arena_alloc(archive->arena,
+                                           (size_t) entry->size);
+    if (archive->kept.data == NULL) {
+        return CARGO_NO_MEMORY;
+    }
+
+    archive->content = &archive->kept;
+
+    return CARGO_OK;
+}
+
+
+static cargo_rc_t
+cargo_archive_note_bin(cargo_archive_t *archive,
+    const cargo_tar_entry_t *entry)
+{
+    cargo_str_t  path;
+
+    path = cargo_archive_below_root(archive, entry->path);
+
+    if (path.data == NULL || entry->directory || !cargo_archive_is_bin(path)
+        || archive->bins_count == CARGO_ARCHIVE_BINS_MAX)
+    {
+        return CARGO_OK;
+    }
+
+    if (archive->bins == NULL) {
+        archive->bins = cargo_arena_alloc(archive->arena,
+                                          CARGO_ARCHIVE_BINS_MAX
+                                          * sizeof(cargo_str_t));
+        if (archive->bins == NULL) {
+            return CARGO_NO_MEMORY;
+        }
+    }
+
+    path = cargo_arena_copy(archive->arena, path.data, path.len);
+    if (path.data == NULL) {
+        return CARGO_NO_MEMORY;
+    }
+
+    archive->bins[archive->bins_count++] = path;
+
+    return CARGO_OK;
+}
+
+
+static int
+cargo_archive_is_bin(cargo_str_t path)
+{
+    size_t                prefix, suffix;
+    const char           *tail;
+    const unsigned char  *slash;
+
+    prefix = sizeof("src/bin/") - 1;
+
+    if (path.len <= prefix || memcmp(path.data, "src/bin/", prefix) != 0) {
+        return 0;
+    }
+
+    path.data += prefix;
+    path.len -= prefix;
+
+    slash = memchr(path.data, '/', path.len);
+    tail = slash ? "/main.rs" : ".rs";
+    suffix = strlen(tail);
+
+    /* "NAME" is not empty, nor is there another directory in it */
+
+    return path.len > suffix
+           && memcmp(path.data + path.len - suffix, tail, suffix) == 0
+           && (slash == NULL || slash == path.data + path.len - suffix);
 }
 
 
@@ -371,9 +509,9 @@ cargo_archive_content(void *data, const unsigned char *p, size_t n,
 
     archive = data;
 
-    if (archive->in_manifest) {
-        memcpy(archive->manifest.data + archive->manifest.len, p, n);
-        archive->manifest.len += n;
+    if (archive->content) {
+        memcpy(archive->content->data + archive->content->len, p, n);
+        archive->content->len += n;
     }
 
     return CARGO_OK;

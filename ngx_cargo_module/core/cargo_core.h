@@ -3,8 +3,8 @@
  * What every file of core/ shares: strings, results, refusals, memory.
  *
  * core/ is plain C11.  It knows bytes and the rules about bytes; it knows
- * neither nginx nor libpq nor files, never blocks and keeps no global state,
- * so any thread may call it.
+ * neither nginx nor libpq and keeps no global state, so any thread may call
+ * it.  But for cargo_blob.h it knows no files either and never blocks.
  *
  * Memory: results live in the cargo_arena_t that the caller passes in and
  * die with it; nothing else is freed by hand.  Values of type json_t follow

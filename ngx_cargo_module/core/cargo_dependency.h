@@ -94,6 +94,16 @@ json_t *cargo_dependencies_json(cargo_arena_t *arena,
 cargo_rc_t cargo_dependency_of_json(cargo_arena_t *arena, const json_t *json,
     cargo_dependency_t *dependency);
 
+/*
+ * Calls change() for each dependency of a release, which may give it another
+ * registry, and puts them in the index's order again.
+ */
+typedef cargo_rc_t (*cargo_dependency_change_pt)(void *data,
+    cargo_dependency_t *dependency);
+
+cargo_rc_t cargo_dependencies_change(cargo_arena_t *arena, json_t *release,
+    cargo_dependency_change_pt change, void *data);
+
 /* the strings of an array, none when it is NULL */
 cargo_rc_t cargo_texts_of_json(cargo_arena_t *arena, const json_t *array,
     cargo_texts_t *texts);

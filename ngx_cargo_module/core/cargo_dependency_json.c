@@ -82,6 +82,39 @@ cargo_dependency_of_json(cargo_arena_t *arena, const json_t *json,
 }
 
 
+cargo_rc_t
+cargo_dependencies_change(cargo_arena_t *arena, json_t *release,
+    cargo_dependency_change_pt change, void *data)
+{
+    size_t                 i;
+    json_t                *json;
+    cargo_rc_t             rc;
+    cargo_dependency_t    *dependency;
+    cargo_dependencies_t   list = { NULL, 0 };
+
+    json_array_foreach (json_object_get(release, "deps"), i, json) {
+
+        dependency = cargo_dependency_add(arena, &list);
+        if (dependency == NULL) {
+            return CARGO_NO_MEMORY;
+        }
+
+        rc = cargo_dependency_of_json(arena, json, dependency);
+
+        if (rc == CARGO_OK) {
+            rc = change(data, dependency);
+        }
+
+        if (rc != CARGO_OK) {
+            return rc;
+        }
+    }
+
+    return cargo_json_put(release, "deps",
+                          cargo_dependencies_json(arena, &list));
+}
+
+
 static json_t *
 cargo_dependency_json(const cargo_dependency_t *dependency)
 {

@@ -142,7 +142,9 @@ cargo_index_tail(cargo_arena_t *arena, json_t *object, const json_t *release,
         return CARGO_NO_MEMORY;
     }
 
-    if (cargo_json_put(object, "pubtime", cargo_json_of_text(pubtime))) {
+    if (pubtime.data
+        && cargo_json_put(object, "pubtime", cargo_json_of_text(pubtime)))
+    {
         return CARGO_NO_MEMORY;
     }
 
@@ -153,6 +155,12 @@ cargo_index_tail(cargo_arena_t *arena, json_t *object, const json_t *release,
     *tail = cargo_index_dump(arena, object, 0);
     if (tail->data == NULL) {
         return CARGO_NO_MEMORY;
+    }
+
+    if (json_object_size(object) == 0) {
+        tail->data++;
+        tail->len--;
+        return CARGO_OK;
     }
 
     tail->data[0] = ',';

@@ -7,11 +7,14 @@
 #include "cargo_toml.h"
 
 
+static cargo_rc_t cargo_manifest_release(cargo_arena_t *arena,
+    cargo_str_t toml, const cargo_own_index_t *own,
+    const cargo_archive_t *archive, json_t **release, cargo_error_t *error);
 static cargo_rc_t cargo_manifest_parse(cargo_str_t toml, json_t **value,
     cargo_error_t *error);
 static cargo_rc_t cargo_manifest_read(cargo_arena_t *arena,
-    const json_t *manifest, const cargo_own_index_t *own, json_t *release,
-    cargo_error_t *error);
+    const cargo_json_place_t *place, const cargo_own_index_t *own,
+    json_t *release);
 static cargo_rc_t cargo_manifest_read_package(const cargo_json_place_t *place,
     json_t *release);
 static cargo_rc_t cargo_manifest_check_inherited(
@@ -43,8 +46,69 @@ cargo_rc_t
 cargo_release_of_manifest(cargo_arena_t *arena, cargo_str_t toml,
     const cargo_own_index_t *own, json_t **release, cargo_error_t *error)
 {
-    json_t      *manifest;
+    return cargo_manifest_release(arena, toml, own, NULL, release, error);
+}
+
+
+cargo_rc_t
+cargo_release_of_archive(cargo_archive_t *archive,
+    const cargo_own_index_t *own, json_t **release, cargo_error_t *error)
+{
     cargo_rc_t   rc;
+    cargo_str_t  toml;
+
+    *release = NULL;
+
+    rc = cargo_archive_end(archive, &toml, error);
+    if (rc != CARGO_OK) {
+        return rc;
+    }
+
+    return cargo_manifest_release(cargo_archive_arena(archive), toml, own,
+                                  archive, release, error);
+}
+
+
+cargo_rc_t
+cargo_manifest_package(const cargo_json_place_t *place,
+    cargo_json_place_t *package)
+{
+    json_t      *value;
+    cargo_rc_t   rc;
+
+    *package = *place;
+    package->path = "package.";
+
+    rc = cargo_json_object(place, "package", &value);
+
+    /* what [package] was called before Rust 1.0; cargo still reads it */
+
+    if (rc == CARGO_OK && value == NULL) {
+        package->path = "project.";
+        rc = cargo_json_object(place, "project", &value);
+    }
+
+    if (rc == CARGO_OK && value == NULL) {
+        return cargo_refuse(place->error, 400, "%smissing field `package`",
+                            place->prefix);
+    }
+
+    package->object = value;
+
+    return rc;
+}
+
+
+/* archive: NULL when it is not at hand */
+
+static cargo_rc_t
+cargo_manifest_release(cargo_arena_t *arena, cargo_str_t toml,
+    const cargo_own_index_t *own, const cargo_archive_t *archive,
+    json_t **release, cargo_error_t *error)
+{
+    json_t              *manifest;
+    cargo_rc_t           rc;
+    cargo_json_place_t   place;
 
     *release = NULL;
 
@@ -53,10 +117,19 @@ cargo_release_of_manifest(cargo_arena_t *arena, cargo_str_t toml,
         return rc;
     }
 
+    place.prefix = CARGO_MANIFEST_PREFIX;
+    place.path = "";
+    place.object = manifest;
+    place.error = error;
+
     *release = json_object();
 
-    rc = *release ? cargo_manifest_read(arena, manifest, own, *release, error)
+    rc = *release ? cargo_manifest_read(arena, &place, own, *release)
                   : CARGO_NO_MEMORY;
+
+    if (rc == CARGO_OK && archive) {
+        rc = cargo_manifest_read_bins(arena, &place, archive, *release);
+    }
 
     json_decref(manifest);
 
@@ -87,75 +160,46 @@ cargo_manifest_parse(cargo_str_t toml, json_t **value, cargo_error_t *error)
 
 
 static cargo_rc_t
-cargo_manifest_read(cargo_arena_t *arena, const json_t *manifest,
-    const cargo_own_index_t *own, json_t *release, cargo_error_t *error)
+cargo_manifest_read(cargo_arena_t *arena, const cargo_json_place_t *place,
+    const cargo_own_index_t *own, json_t *release)
 {
-    cargo_rc_t          rc;
-    cargo_json_place_t  place;
+    cargo_rc_t  rc;
 
-    place.prefix = CARGO_MANIFEST_PREFIX;
-    place.path = "";
-    place.object = manifest;
-    place.error = error;
-
-    if (json_object_get(manifest, "patch")) {
-        return cargo_refuse(error, 400, CARGO_MANIFEST_PREFIX
+    if (json_object_get(place->object, "patch")) {
+        return cargo_refuse(place->error, 400, CARGO_MANIFEST_PREFIX
                             "crates cannot be published with `[patch]` "
                             "tables");
     }
 
-    rc = cargo_manifest_read_package(&place, release);
+    rc = cargo_manifest_read_package(place, release);
     if (rc != CARGO_OK) {
         return rc;
     }
 
-    rc = cargo_fields_check(release, CARGO_MANIFEST_PREFIX, error);
+    rc = cargo_fields_check(release, CARGO_MANIFEST_PREFIX, place->error);
     if (rc != CARGO_OK) {
         return rc;
     }
 
-    rc = cargo_fields_copy_features(arena, &place, release);
+    rc = cargo_fields_copy_features(arena, place, release);
     if (rc != CARGO_OK) {
         return rc;
     }
 
-    return cargo_manifest_read_deps(arena, &place, own, release);
+    return cargo_manifest_read_deps(arena, place, own, release);
 }
 
 
 static cargo_rc_t
 cargo_manifest_read_package(const cargo_json_place_t *place, json_t *release)
 {
-    json_t              *package;
-    cargo_rc_t           rc;
-    cargo_json_place_t   inner;
+    cargo_rc_t          rc;
+    cargo_json_place_t  inner;
 
-    inner = *place;
-    inner.path = "package.";
-
-    rc = cargo_json_object(place, "package", &package);
+    rc = cargo_manifest_package(place, &inner);
     if (rc != CARGO_OK) {
         return rc;
     }
-
-    /* what [package] was called before Rust 1.0; cargo still reads it */
-
-    if (package == NULL) {
-
-        inner.path = "project.";
-
-        rc = cargo_json_object(place, "project", &package);
-        if (rc != CARGO_OK) {
-            return rc;
-        }
-    }
-
-    if (package == NULL) {
-        return cargo_refuse(place->error, 400, "%smissing field `package`",
-                            place->prefix);
-    }
-
-    inner.object = package;
 
     rc = cargo_manifest_check_inherited(&inner);
     if (rc != CARGO_OK) {

@@ -22,6 +22,10 @@
  *   keywords, categories, authors  arrays of strings
  *   readme                     text or null (metadata only)
  *   edition                    string or null (manifest only)
+ *   has_lib                    boolean (with the archive only)
+ *   bin_names                  array of strings, sorted (with the archive
+ *                              only)
+ *   sort_key                   text (rendered only)
  *
  * "null" for registry means the own registry, here and in the index and in
  * the publish metadata; in a Cargo.toml the absence of a registry means
@@ -42,6 +46,7 @@
 
 #include <jansson.h>
 
+#include "cargo_archive.h"
 #include "cargo_core.h"
 
 
@@ -53,6 +58,14 @@ typedef struct {
     const cargo_str_t  *urls;
     size_t              count;
 } cargo_own_index_t;
+
+
+/* what the database stores of a release; texts end in NUL */
+typedef struct {
+    cargo_str_t         json;
+    cargo_str_t         head;       /* of the index line */
+    cargo_str_t         tail;
+} cargo_rendered_t;
 
 
 /*
@@ -68,6 +81,13 @@ cargo_rc_t cargo_release_of_manifest(cargo_arena_t *arena, cargo_str_t toml,
     const cargo_own_index_t *own, json_t **release, cargo_error_t *error);
 
 /*
+ * The Cargo.toml of an archive that was fed to its end, and what cargo builds
+ * from the files that lie beside it.
+ */
+cargo_rc_t cargo_release_of_archive(cargo_archive_t *archive,
+    const cargo_own_index_t *own, json_t **release, cargo_error_t *error);
+
+/*
  * 400 unless both say the same of everything that the resolver sees; names
  * the first field or dependency in which they differ and both values.
  */
@@ -78,11 +98,16 @@ cargo_rc_t cargo_release_agree(cargo_arena_t *arena, const json_t *metadata,
  * The line of the index, in the two parts around the value of "yanked", the
  * only one that ever changes: head + "false" + tail, no newline.  Key order
  * and the splitting of features are those of crates.io.  checksum: lower
- * case hex; pubtime: "YYYY-MM-DDTHH:MM:SSZ".
+ * case hex; pubtime: "YYYY-MM-DDTHH:MM:SSZ", absent when data is NULL.
  */
 cargo_rc_t cargo_release_index_line(cargo_arena_t *arena,
     const json_t *release, cargo_str_t checksum, cargo_str_t pubtime,
     cargo_str_t *head, cargo_str_t *tail);
+
+/* puts "sort_key" and renders the whole */
+cargo_rc_t cargo_release_render(cargo_arena_t *arena, json_t *release,
+    cargo_str_t checksum, cargo_str_t pubtime, cargo_rendered_t *rendered,
+    cargo_error_t *error);
 
 
 #endif /* CARGO_RELEASE_H */

@@ -1,6 +1,7 @@
 
 #include "cargoctl.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,12 +12,13 @@
 #include "ctl_print.h"
 
 
-static ctl_rc_t ctl_run(ctl_t *ctl, unsigned given);
-static ctl_rc_t ctl_parse(ctl_t *ctl, int argc, char **argv, unsigned *given);
-static ctl_rc_t ctl_parse_option(ctl_t *ctl, char ***arg, unsigned *given);
-static const ctl_option_t *ctl_option_find(const char *name, size_t len);
+static ctl_rc_t ctl_run(ctl_t *ctl, uint64_t given);
+static ctl_rc_t ctl_parse(ctl_t *ctl, int argc, char **argv, uint64_t *given);
+static ctl_rc_t ctl_parse_option(ctl_t *ctl, char ***arg, uint64_t *given);
+static void ctl_option_set(ctl_t *ctl, const ctl_option_t *option,
+    const char *value);
 static ctl_rc_t ctl_command_check(const ctl_t *ctl,
-    const ctl_command_t *command, unsigned given);
+    const ctl_command_t *command, uint64_t given);
 static void ctl_environment(ctl_t *ctl);
 
 
@@ -25,9 +27,12 @@ main(int argc, char **argv)
 {
     ctl_t      ctl;
     ctl_rc_t   rc;
-    unsigned   given;
+    uint64_t   given;
 
     memset(&ctl, 0, sizeof(ctl_t));
+
+    /* what was begun is ended, and a token that nobody reads is told of */
+    (void) signal(SIGPIPE, SIG_IGN);
 
     rc = ctl_parse(&ctl, argc, argv, &given);
 
@@ -37,8 +42,11 @@ main(int argc, char **argv)
 
     ctl_database_close(&ctl);
     free(ctl.operands);
+    free(ctl.scopes.items);
+    free(ctl.crates.items);
+    free(ctl.map.items);
 
-    if (rc == CTL_DONE) {
+    if (rc == CTL_DONE && !ctl_print_closed()) {
         rc = ctl_print_flush();
     }
 
@@ -47,13 +55,19 @@ main(int argc, char **argv)
 
 
 static ctl_rc_t
-ctl_run(ctl_t *ctl, unsigned given)
+ctl_run(ctl_t *ctl, uint64_t given)
 {
     ctl_rc_t              rc;
     const ctl_command_t  *command;
 
     if (ctl->help) {
         return ctl_help(ctl);
+    }
+
+    if (ctl->version && ctl->noperands) {
+        ctl_error("--version shows the version of cargoctl and goes alone: "
+                  "the version of a crate is written without it");
+        return CTL_USAGE;
     }
 
     if (ctl->version) {
@@ -79,7 +93,7 @@ ctl_run(ctl_t *ctl, unsigned given)
 
 
 static ctl_rc_t
-ctl_parse(ctl_t *ctl, int argc, char **argv, unsigned *given)
+ctl_parse(ctl_t *ctl, int argc, char **argv, uint64_t *given)
 {
     int        operands_only;
     char     **arg;
@@ -114,7 +128,7 @@ ctl_parse(ctl_t *ctl, int argc, char **argv, unsigned *given)
 /* "--name value" or "--name=value"; arg ends up at the last part */
 
 static ctl_rc_t
-ctl_parse_option(ctl_t *ctl, char ***arg, unsigned *given)
+ctl_parse_option(ctl_t *ctl, char ***arg, uint64_t *given)
 {
     int                  len;
     const char          *text, *value;
@@ -132,13 +146,13 @@ ctl_parse_option(ctl_t *ctl, char ***arg, unsigned *given)
 
     *given |= option->bit;
 
-    if (option->value == NULL) {
+    if (option->kind == CTL_FLAG) {
         if (value) {
             ctl_error("%s takes no value", option->name);
             return CTL_USAGE;
         }
 
-        *(int *) ((char *) ctl + option->offset) = 1;
+        ctl_option_set(ctl, option, NULL);
         return CTL_DONE;
     }
 
@@ -152,32 +166,43 @@ ctl_parse_option(ctl_t *ctl, char ***arg, unsigned *given)
         return CTL_USAGE;
     }
 
-    *(const char **) ((char *) ctl + option->offset) = value;
+    ctl_option_set(ctl, option, value);
 
     return CTL_DONE;
 }
 
 
-static const ctl_option_t *
-ctl_option_find(const char *name, size_t len)
+static void
+ctl_option_set(ctl_t *ctl, const ctl_option_t *option, const char *value)
 {
-    const ctl_option_t  *option;
+    void        *field;
+    ctl_list_t  *list;
 
-    for (option = ctl_options; option->name; option++) {
-        if (strlen(option->name) == len
-            && strncmp(option->name, name, len) == 0)
-        {
-            return option;
-        }
+    field = (char *) ctl + option->offset;
+
+    switch (option->kind) {
+
+    case CTL_FLAG:
+        *(int *) field = 1;
+        break;
+
+    case CTL_VALUE:
+        *(const char **) field = value;
+        break;
+
+    case CTL_LIST:
+        list = field;
+        list->items = ctl_realloc(list->items,
+                                  (list->count + 1) * sizeof(char *));
+        list->items[list->count++] = value;
+        break;
     }
-
-    return NULL;
 }
 
 
 static ctl_rc_t
 ctl_command_check(const ctl_t *ctl, const ctl_command_t *command,
-    unsigned given)
+    uint64_t given)
 {
     char                *line;
     ctl_rc_t             rc;
@@ -195,18 +220,29 @@ ctl_command_check(const ctl_t *ctl, const ctl_command_t *command,
 
     if (ctl->noperands < command->min) {
         ctl_error("something is missing; usage: %s", line);
+        goto done;
+    }
 
-    } else if (ctl->noperands > command->max) {
+    if (ctl->noperands > command->max) {
         ctl_error("\"%s\" is too much; usage: %s",
                   ctl->operands[command->max], line);
-
-    } else if ((command->options & CTL_BLOBS) && ctl->blobs == NULL) {
-        ctl_error("say with --blobs or CARGO_BLOBS where the store is, the "
-                  "directory that cargo_blobs names in nginx.conf");
-
-    } else {
-        rc = CTL_DONE;
+        goto done;
     }
+
+    for (option = ctl_options; option->name; option++) {
+        if ((option->bit & command->required)
+            && ctl_option_fits(option, command)
+            && !ctl_option_given(option, ctl))
+        {
+            ctl_error("%s%s%s is missing, %s; usage: %s", option->name,
+                      option->environment ? " or " : "",
+                      option->environment ? option->environment : "",
+                      option->summary, line);
+            goto done;
+        }
+    }
+
+    rc = CTL_DONE;
 
 done:
 

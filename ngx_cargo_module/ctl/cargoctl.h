@@ -46,6 +46,12 @@ typedef enum {
 } ctl_rc_t;
 
 
+/* of an option that may be given more than once */
+typedef struct {
+    const char    **items;
+    size_t          count;
+} ctl_list_t;
+
 typedef struct {
     const char     *database;
     const char     *sql;
@@ -54,21 +60,41 @@ typedef struct {
     const char     *email;
     const char     *registry;
     const char     *role;
+    const char     *description;
     const char     *expires;
+    const char     *team;
+    const char     *message;
+    const char     *reason;
+    const char     *account;
+    const char     *action;
+    const char     *since;
+    const char     *until;
+    const char     *owner;
+    const char     *dependencies;
+    const char     *lock;
+    const char     *url;
     const char     *grace;
+
+    ctl_list_t      scopes;
+    ctl_list_t      crates;
+    ctl_list_t      map;
 
     int             json;
     int             quiet;
     int             service;
+    int             undo;
+    int             force;
+    int             refused;
     int             dry_run;
     int             quick;
     int             help;
     int             version;
 
-    char          **operands;
+    const char    **operands;
     size_t          noperands;
 
     PGconn         *connection;
+    int             status;         /* of the last answer, as of HTTP */
 } ctl_t;
 
 
@@ -81,9 +107,33 @@ ctl_rc_t ctl_account_list(ctl_t *ctl);
 ctl_rc_t ctl_account_grant(ctl_t *ctl);
 ctl_rc_t ctl_account_disable(ctl_t *ctl);
 ctl_rc_t ctl_account_enable(ctl_t *ctl);
+ctl_rc_t ctl_team_create(ctl_t *ctl);
+ctl_rc_t ctl_team_delete(ctl_t *ctl);
+ctl_rc_t ctl_team_list(ctl_t *ctl);
+ctl_rc_t ctl_team_add(ctl_t *ctl);
+ctl_rc_t ctl_team_remove(ctl_t *ctl);
 ctl_rc_t ctl_token_create(ctl_t *ctl);
 ctl_rc_t ctl_token_list(ctl_t *ctl);
 ctl_rc_t ctl_token_revoke(ctl_t *ctl);
+ctl_rc_t ctl_name_reserve(ctl_t *ctl);
+ctl_rc_t ctl_name_release(ctl_t *ctl);
+ctl_rc_t ctl_name_list(ctl_t *ctl);
+ctl_rc_t ctl_crate_list(ctl_t *ctl);
+ctl_rc_t ctl_crate_show(ctl_t *ctl);
+ctl_rc_t ctl_crate_restrict(ctl_t *ctl);
+ctl_rc_t ctl_crate_open(ctl_t *ctl);
+ctl_rc_t ctl_crate_allow(ctl_t *ctl);
+ctl_rc_t ctl_crate_deny(ctl_t *ctl);
+ctl_rc_t ctl_crate_yank(ctl_t *ctl);
+ctl_rc_t ctl_crate_delete(ctl_t *ctl);
+ctl_rc_t ctl_crate_deletions(ctl_t *ctl);
+ctl_rc_t ctl_crate_release(ctl_t *ctl);
+ctl_rc_t ctl_owner_add(ctl_t *ctl);
+ctl_rc_t ctl_owner_remove(ctl_t *ctl);
+ctl_rc_t ctl_owner_list(ctl_t *ctl);
+ctl_rc_t ctl_audit(ctl_t *ctl);
+ctl_rc_t ctl_import(ctl_t *ctl);
+ctl_rc_t ctl_export(ctl_t *ctl);
 ctl_rc_t ctl_sweep(ctl_t *ctl);
 ctl_rc_t ctl_check(ctl_t *ctl);
 

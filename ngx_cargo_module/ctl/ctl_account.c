@@ -24,11 +24,6 @@ ctl_account_create(ctl_t *ctl)
         return CTL_USAGE;
     }
 
-    rc = ctl_database_open(ctl);
-    if (rc != CTL_DONE) {
-        return rc;
-    }
-
     values[0] = ctl->operands[0];
     values[1] = ctl->name;
     values[2] = ctl->email;
@@ -42,20 +37,16 @@ ctl_account_create(ctl_t *ctl)
         return rc;
     }
 
-    if (ctl->json) {
-        ctl_print_json(body);
-
-    } else if (ctl->role) {
-        ctl_say(ctl, "account `%s` created, %s in registry `%s`; give it a "
-                "token with `cargoctl token create`", ctl->operands[0],
-                ctl->role, ctl->registry);
+    if (ctl->role) {
+        ctl_answer(ctl, body, "account `%s` created, %s in registry `%s`; "
+                   "give it a token with `cargoctl token create`",
+                   ctl->operands[0], ctl->role, ctl->registry);
 
     } else {
-        ctl_say(ctl, "account `%s` created; it may do nothing yet: give it a "
-                "role with `cargoctl account grant`", ctl->operands[0]);
+        ctl_answer(ctl, body, "account `%s` created; it may do nothing yet: "
+                   "give it a role with `cargoctl account grant`",
+                   ctl->operands[0]);
     }
-
-    json_decref(body);
 
     return CTL_DONE;
 }
@@ -78,12 +69,7 @@ ctl_account_list(ctl_t *ctl)
         { NULL, NULL, CTL_TEXT }
     };
 
-    rc = ctl_database_open(ctl);
-
-    if (rc == CTL_DONE) {
-        rc = ctl_database_call(ctl, "list_accounts()", 0, NULL, &body);
-    }
-
+    rc = ctl_database_call(ctl, "list_accounts()", 0, NULL, &body);
     if (rc != CTL_DONE) {
         return rc;
     }
@@ -103,17 +89,6 @@ ctl_account_grant(ctl_t *ctl)
     ctl_rc_t     rc;
     const char  *values[3];
 
-    if (ctl->registry == NULL || ctl->role == NULL) {
-        ctl_error("say with --registry in which registry, and with --role "
-                  "which role: reader, publisher, maintainer, admin or none");
-        return CTL_USAGE;
-    }
-
-    rc = ctl_database_open(ctl);
-    if (rc != CTL_DONE) {
-        return rc;
-    }
-
     values[0] = ctl->operands[0];
     values[1] = ctl->registry;
     values[2] = ctl->role;
@@ -124,19 +99,14 @@ ctl_account_grant(ctl_t *ctl)
         return rc;
     }
 
-    if (ctl->json) {
-        ctl_print_json(body);
-
-    } else if (strcmp(ctl->role, "none") == 0) {
-        ctl_say(ctl, "account `%s` has no role in registry `%s` any more",
-                ctl->operands[0], ctl->registry);
+    if (strcmp(ctl->role, "none") == 0) {
+        ctl_answer(ctl, body, "`%s` has no role in registry `%s` any more",
+                   ctl->operands[0], ctl->registry);
 
     } else {
-        ctl_say(ctl, "account `%s` is now %s in registry `%s`",
-                ctl->operands[0], ctl->role, ctl->registry);
+        ctl_answer(ctl, body, "`%s` is now %s in registry `%s`",
+                   ctl->operands[0], ctl->role, ctl->registry);
     }
-
-    json_decref(body);
 
     return CTL_DONE;
 }
@@ -165,28 +135,15 @@ ctl_account_set_disabled(ctl_t *ctl, const char *disabled, const char *said)
     ctl_rc_t     rc;
     const char  *values[2];
 
-    rc = ctl_database_open(ctl);
-    if (rc != CTL_DONE) {
-        return rc;
-    }
-
     values[0] = ctl->operands[0];
     values[1] = disabled;
 
     rc = ctl_database_call(ctl, "disable_account($1::text, $2::boolean)", 2,
                            values, &body);
-    if (rc != CTL_DONE) {
-        return rc;
+
+    if (rc == CTL_DONE) {
+        ctl_answer(ctl, body, "account `%s` is %s", ctl->operands[0], said);
     }
 
-    if (ctl->json) {
-        ctl_print_json(body);
-
-    } else {
-        ctl_say(ctl, "account `%s` is %s", ctl->operands[0], said);
-    }
-
-    json_decref(body);
-
-    return CTL_DONE;
+    return rc;
 }

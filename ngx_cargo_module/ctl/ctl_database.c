@@ -186,6 +186,11 @@ ctl_database_call(ctl_t *ctl, const char *function, int n,
     ctl_rc_t    rc;
     PGresult   *result;
 
+    rc = ctl->connection ? CTL_DONE : ctl_database_open(ctl);
+    if (rc != CTL_DONE) {
+        return rc;
+    }
+
     sql = ctl_printf("select status, body from cargo_admin.%s", function);
     result = ctl_database_query(ctl, sql, n, values);
     free(sql);
@@ -197,6 +202,7 @@ ctl_database_call(ctl_t *ctl, const char *function, int n,
     *body = NULL;
 
     if (PQntuples(result) == 1) {
+        ctl->status = atoi(PQgetvalue(result, 0, 0));
         *body = json_loads(PQgetvalue(result, 0, 1), JSON_DECODE_ANY, NULL);
     }
 
@@ -206,7 +212,7 @@ ctl_database_call(ctl_t *ctl, const char *function, int n,
                   function);
         rc = CTL_FAILED;
 
-    } else if (atoi(PQgetvalue(result, 0, 0)) >= 400) {
+    } else if (ctl->status >= 400) {
         ctl_error("%s", ctl_json_text(*body, "detail"));
         json_decref(*body);
         *body = NULL;
@@ -219,6 +225,51 @@ ctl_database_call(ctl_t *ctl, const char *function, int n,
     PQclear(result);
 
     return rc;
+}
+
+
+char *
+ctl_database_array(const char *const *items, size_t n, int commas)
+{
+    char        *text, *p;
+    size_t       i, len;
+    const char  *s;
+
+    if (n == 0) {
+        return NULL;
+    }
+
+    for (len = sizeof("{}"), i = 0; i < n; i++) {
+        len += 3 * strlen(items[i]) + sizeof("\"\",");
+    }
+
+    text = ctl_alloc(len);
+    p = text;
+
+    for (i = 0; i < n; i++) {
+        *p++ = i ? ',' : '{';
+        *p++ = '"';
+
+        for (s = items[i]; *s; s++) {
+            if (commas && *s == ',') {
+                p = stpcpy(p, "\",");
+                *p++ = '"';
+                continue;
+            }
+
+            if (*s == '"' || *s == '\\') {
+                *p++ = '\\';
+            }
+
+            *p++ = *s;
+        }
+
+        *p++ = '"';
+    }
+
+    memcpy(p, "}", sizeof("}"));
+
+    return text;
 }
 
 

@@ -39,10 +39,17 @@ ctl_rc_t ctl_database_ask(ctl_t *ctl, const char *sql, int *yes);
 
 /*
  * A function of cargo_admin: "create_registry($1::text, $2::jsonb)".
- * CTL_REFUSED when it answers with a status of 400 or more.
+ * CTL_REFUSED when it answers with a status of 400 or more.  Connects when
+ * nobody has.
  */
 ctl_rc_t ctl_database_call(ctl_t *ctl, const char *function, int n,
     const char *const *values, json_t **body);
+
+/*
+ * The text form of a text[], the caller's to free: NULL when there are no
+ * items; with commas, an item may hold several that these separate.
+ */
+char *ctl_database_array(const char *const *items, size_t n, int commas);
 
 /* the sentence for a failed result; what: which step of migrate failed */
 void ctl_database_error(const ctl_t *ctl, const PGresult *result,

@@ -9,57 +9,26 @@
 
 
 #define CTL_HELP_COLUMNS  79
-
-
-typedef struct {
-    const char  *setting;       /* with its default */
-    const char  *summary;
-} ctl_setting_t;
+#define CTL_HELP_INDENT   23
 
 
 static ctl_rc_t ctl_help_all(void);
-static void ctl_help_commands(const char *group);
+static void ctl_help_exits(void);
+static void ctl_help_group(const char *group);
 static void ctl_help_command(const ctl_command_t *command);
-static void ctl_help_options(const ctl_command_t *command, unsigned bits);
+static void ctl_help_options(const ctl_command_t *command, uint64_t bits);
 static void ctl_help_settings(void);
 static void ctl_help_line(const char *line, int indent);
+static const char *ctl_help_break(const char *line);
+static void ctl_help_words(const char *text);
 
 
-/* for the help alone: which there are is decided by SQL */
-
-static const ctl_setting_t  ctl_settings[] = {
-
-    { "auth-required=off",
-      "reading needs a token, too" },
-
-    { "require-description=on",
-      "refuse a publish without a description" },
-
-    { "require-license=on",
-      "refuse a publish without a license or license-file" },
-
-    { "allow-wildcard-dependencies=off",
-      "accept dependencies on any version (\"*\")" },
-
-    { "allow-unknown-dependencies=off",
-      "accept dependencies on crates of this registry that it does not have" },
-
-    { "max-dependencies=500",
-      "of a version, at most" },
-
-    { "max-features=300",
-      "of a version, at most" },
-
-    { "max-keywords=5",
-      "of a version, at most" },
-
-    { "max-categories=5",
-      "of a version, at most" },
-
-    { "description-max=1000",
-      "characters of a description, at most" },
-
-    { NULL, NULL }
+const char *const  ctl_exits[] = {
+    "done",
+    "refused, or something wrong was found",
+    "the command line makes no sense",
+    "the database cannot be reached, or failed",
+    NULL
 };
 
 
@@ -75,10 +44,7 @@ ctl_help(ctl_t *ctl)
     }
 
     if (ctl->noperands == 1 && ctl_command_group(ctl->operands[0])) {
-        (void) printf("Commands that begin with \"%s\":\n", ctl->operands[0]);
-        ctl_help_commands(ctl->operands[0]);
-        (void) printf("\n`cargoctl help %s COMMAND` explains the options of "
-                      "one.\n", ctl->operands[0]);
+        ctl_help_group(ctl->operands[0]);
         return CTL_DONE;
     }
 
@@ -108,36 +74,54 @@ ctl_version(ctl_t *ctl)
 static ctl_rc_t
 ctl_help_all(void)
 {
-    (void) puts("cargoctl administers the registries of ngx_cargo: their "
-                "database and their store.\n\nCommands:");
-    ctl_help_commands(NULL);
+    char                 *words;
+    const ctl_command_t  *command;
+
+    (void) puts("cargoctl administers the registries of ngx_cargo, their "
+                "database and store.\n\nCommands:");
+
+    for (command = ctl_commands; command->run; command++) {
+        words = ctl_command_words(command);
+        (void) printf("  %-16s %s\n", words, command->summary);
+        free(words);
+    }
 
     (void) puts("\nOptions of all commands (`cargoctl help COMMAND` explains "
                 "the others):");
-    ctl_help_options(NULL, CTL_GENERAL);
+    ctl_help_options(NULL, CTL_OPT_GENERAL);
 
     (void) puts("\nWithout --database and CARGO_DATABASE, libpq's own "
                 "environment counts (PGHOST,\nPGDATABASE, PGUSER, PGPASSFILE "
                 "...), which is the better place for a password.\n\n"
-                "Exit codes:\n"
-                "  0  done\n"
-                "  1  refused, or something wrong was found\n"
-                "  2  the command line makes no sense\n"
-                "  3  the database cannot be reached, or failed");
+                "Exit codes:");
+    ctl_help_exits();
 
     return CTL_DONE;
 }
 
 
 static void
-ctl_help_commands(const char *group)
+ctl_help_exits(void)
+{
+    size_t  i;
+
+    for (i = 0; ctl_exits[i]; i++) {
+        (void) printf("  %zu  %s\n", i, ctl_exits[i]);
+    }
+}
+
+
+static void
+ctl_help_group(const char *group)
 {
     char                 *line;
     const ctl_command_t  *command;
 
+    (void) printf("Commands that begin with \"%s\":\n", group);
+
     for (command = ctl_commands; command->run; command++) {
 
-        if (group && strcmp(command->words[0], group) != 0) {
+        if (strcmp(command->words[0], group) != 0) {
             continue;
         }
 
@@ -146,6 +130,9 @@ ctl_help_commands(const char *group)
         (void) printf("      %s\n", command->summary);
         free(line);
     }
+
+    (void) printf("\n`cargoctl help %s COMMAND` explains the options of "
+                  "one.\n", group);
 }
 
 
@@ -175,7 +162,7 @@ ctl_help_command(const ctl_command_t *command)
 
 
 static void
-ctl_help_options(const ctl_command_t *command, unsigned bits)
+ctl_help_options(const ctl_command_t *command, uint64_t bits)
 {
     char                *name;
     const ctl_option_t  *option;
@@ -183,18 +170,25 @@ ctl_help_options(const ctl_command_t *command, unsigned bits)
     for (option = ctl_options; option->name; option++) {
 
         if (!(option->bit & bits)
-            || (option->of && strcmp(option->of, command->words[0]) != 0))
+            || (command && !ctl_option_fits(option, command)))
         {
             continue;
         }
 
         name = ctl_printf("%s%s%s", option->name, option->value ? " " : "",
                           option->value ? option->value : "");
-        (void) printf("  %-21s%s\n", name, option->summary);
+
+        if (printf("  %-20s", name) >= CTL_HELP_INDENT) {
+            (void) printf("\n%*s", CTL_HELP_INDENT, "");
+        } else {
+            (void) printf(" ");
+        }
+
         free(name);
+        ctl_help_words(option->summary);
 
         if (option->environment) {
-            (void) printf("  %-21s(environment: %s)\n", "",
+            (void) printf("%*s(environment: %s)\n", CTL_HELP_INDENT, "",
                           option->environment);
         }
     }
@@ -208,8 +202,9 @@ ctl_help_settings(void)
 
     (void) puts("\nSettings and their defaults:");
 
-    for (setting = ctl_settings; setting->setting; setting++) {
-        (void) printf("  %s\n      %s\n", setting->setting, setting->summary);
+    for (setting = ctl_settings; setting->name; setting++) {
+        (void) printf("  %s=%s\n      %s\n", setting->name, setting->standard,
+                      setting->summary);
     }
 }
 
@@ -226,7 +221,7 @@ ctl_help_line(const char *line, int indent)
     column = printf("%*s", indent, "");
 
     while (*line) {
-        end = strstr(line, " [");
+        end = ctl_help_break(line);
         len = end ? (size_t) (end - line) : strlen(line);
 
         if (column > indent && column + (int) len + 1 > CTL_HELP_COLUMNS) {
@@ -237,6 +232,45 @@ ctl_help_line(const char *line, int indent)
 
         column += printf("%.*s", (int) len, line);
         line += len + (end != NULL);
+    }
+
+    (void) printf("\n");
+}
+
+
+static const char *
+ctl_help_break(const char *line)
+{
+    const char  *option, *optional;
+
+    option = strstr(line, " --");
+    optional = strstr(line, " [");
+
+    if (option && (optional == NULL || option < optional)) {
+        return option;
+    }
+
+    return optional;
+}
+
+
+static void
+ctl_help_words(const char *text)
+{
+    int     column;
+    size_t  len;
+
+    for (column = CTL_HELP_INDENT; *text; text += len + (text[len] == ' ')) {
+        len = strcspn(text, " ");
+
+        if (column + (int) len + 1 > CTL_HELP_COLUMNS) {
+            column = printf("\n%*s", CTL_HELP_INDENT, "") - 1;
+
+        } else if (column > CTL_HELP_INDENT) {
+            column += printf(" ");
+        }
+
+        column += printf("%.*s", (int) len, text);
     }
 
     (void) printf("\n");

@@ -2,8 +2,10 @@
 #include "ctl_print.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -68,6 +70,24 @@ ctl_note(const ctl_t *ctl, const char *format, ...)
 
 
 void
+ctl_answer(const ctl_t *ctl, json_t *body, const char *format, ...)
+{
+    va_list  args;
+
+    if (ctl->json) {
+        ctl_print_json(body);
+
+    } else if (!ctl->quiet) {
+        va_start(args, format);
+        ctl_print_line(stdout, "", format, args);
+        va_end(args);
+    }
+
+    json_decref(body);
+}
+
+
+void
 ctl_progress(const ctl_t *ctl, const char *format, ...)
 {
     va_list                 args;
@@ -121,25 +141,42 @@ ctl_print_json(const json_t *value)
 void
 ctl_print_table(const json_t *rows, const ctl_column_t *columns)
 {
-    char    **cells, *cell;
-    size_t    nrows, ncolumns, row, column, *width;
+    size_t  n, *widths;
 
-    nrows = json_array_size(rows) + 1;
+    for (n = 0; columns[n].key; n++) { /* void */ }
+
+    widths = ctl_alloc(n * sizeof(size_t));
+    memset(widths, 0, n * sizeof(size_t));
+
+    ctl_print_page(rows, columns, widths);
+    free(widths);
+}
+
+
+void
+ctl_print_page(const json_t *rows, const ctl_column_t *columns, size_t *widths)
+{
+    int       titles;
+    char    **cells, *cell;
+    size_t    nrows, ncolumns, row, column;
+
+    titles = (widths[0] == 0);
+    nrows = json_array_size(rows) + (size_t) titles;
 
     for (ncolumns = 0; columns[ncolumns].key; ncolumns++) { /* void */ }
 
     cells = ctl_alloc(nrows * ncolumns * sizeof(char *));
-    width = ctl_alloc(ncolumns * sizeof(size_t));
 
     for (row = 0; row < nrows; row++) {
         for (column = 0; column < ncolumns; column++) {
 
-            cell = row ? ctl_cell(json_array_get(rows, row - 1),
-                                  &columns[column])
-                       : ctl_printf("%s", columns[column].title);
+            cell = (titles && row == 0)
+                   ? ctl_printf("%s", columns[column].title)
+                   : ctl_cell(json_array_get(rows, row - (size_t) titles),
+                              &columns[column]);
 
-            if (row == 0 || ctl_text_width(cell) > width[column]) {
-                width[column] = ctl_text_width(cell);
+            if (ctl_text_width(cell) > widths[column]) {
+                widths[column] = ctl_text_width(cell);
             }
 
             cells[row * ncolumns + column] = cell;
@@ -149,13 +186,12 @@ ctl_print_table(const json_t *rows, const ctl_column_t *columns)
     for (row = 0; row < nrows; row++) {
         for (column = 0; column < ncolumns; column++) {
             cell = cells[row * ncolumns + column];
-            ctl_print_cell(cell, width[column], column == ncolumns - 1);
+            ctl_print_cell(cell, widths[column], column == ncolumns - 1);
             free(cell);
         }
     }
 
     free(cells);
-    free(width);
 }
 
 
@@ -175,6 +211,28 @@ ctl_print_list(const ctl_t *ctl, const json_t *rows,
 }
 
 
+void
+ctl_print_object(const json_t *row, const ctl_column_t *columns)
+{
+    char                *cell;
+    size_t               width;
+    const ctl_column_t  *column;
+
+    for (width = 0, column = columns; column->key; column++) {
+        if (strlen(column->title) > width) {
+            width = strlen(column->title);
+        }
+    }
+
+    for (column = columns; column->key; column++) {
+        cell = ctl_cell(row, column);
+        ctl_print_cell(column->title, width, 0);
+        ctl_print_cell(cell, 0, 1);
+        free(cell);
+    }
+}
+
+
 const char *
 ctl_json_text(const json_t *object, const char *key)
 {
@@ -186,26 +244,80 @@ ctl_json_text(const json_t *object, const char *key)
 }
 
 
+char *
+ctl_json_words(const json_t *array, const char *separator)
+{
+    char    *text, *longer;
+    size_t   i;
+    json_t  *value;
+
+    text = ctl_printf("%s", "");
+
+    json_array_foreach (array, i, value) {
+        longer = ctl_printf("%s%s%s", text, *text ? separator : "",
+                            json_string_value(value));
+        free(text);
+        text = longer;
+    }
+
+    return text;
+}
+
+
 ctl_rc_t
 ctl_print_flush(void)
 {
-    if (fflush(stdout) == 0 && !ferror(stdout)) {
+    int  rc;
+
+    errno = 0;
+    rc = fflush(stdout);
+
+    if (rc == 0 && !ferror(stdout)) {
         return CTL_DONE;
     }
 
     ctl_error("standard output did not take the result: %s; what was done "
-              "stays done", strerror(errno));
+              "stays done", errno ? strerror(errno) : "is there space left?");
 
     return CTL_REFUSED;
+}
+
+
+/* a write that failed earlier has left no errno, so the pipe is asked */
+
+int
+ctl_print_closed(void)
+{
+    struct pollfd  out;
+
+    (void) fflush(stdout);
+
+    out.fd = STDOUT_FILENO;
+    out.events = POLLOUT;
+    out.revents = 0;
+
+    if (!ferror(stdout) || poll(&out, 1, 0) != 1 || !(out.revents & POLLERR)) {
+        return 0;
+    }
+
+    __fpurge(stdout);
+    clearerr(stdout);
+
+    return 1;
 }
 
 
 void *
 ctl_alloc(size_t size)
 {
-    void  *p;
+    return ctl_realloc(NULL, size);
+}
 
-    p = malloc(size ? size : 1);
+
+void *
+ctl_realloc(void *p, size_t size)
+{
+    p = realloc(p, size ? size : 1);
     if (p == NULL) {
         ctl_error("out of memory (%zu bytes wanted)", size);
         exit(CTL_FAILED);
@@ -283,17 +395,29 @@ ctl_cell(const json_t *row, const ctl_column_t *column)
         return ctl_cell_pairs(value);
     }
 
+    if (json_array_size(value)) {
+        text = ctl_json_words(value, " ");
+        ctl_make_printable(text, 0);
+        return text;
+    }
+
+    if (json_is_boolean(value)) {
+        return ctl_printf("%s", json_is_true(value) ? "yes" : "no");
+    }
+
     if (!json_is_string(value)) {
-        return ctl_printf("-");
+        return ctl_printf("%s", column->kind == CTL_ALL ? "all" : "-");
     }
 
     text = ctl_printf("%s", json_string_value(value));
     ctl_make_printable(text, 0);
 
     /* "2026-11-21T03:37:35.1+00:00" */
-    if (column->kind == CTL_TIME && strlen(text) > 16 && text[10] == 'T') {
+    if ((column->kind == CTL_TIME || column->kind == CTL_SECONDS)
+        && strlen(text) > 19 && text[10] == 'T')
+    {
         text[10] = ' ';
-        text[16] = '\0';
+        text[column->kind == CTL_TIME ? 16 : 19] = '\0';
     }
 
     return text;

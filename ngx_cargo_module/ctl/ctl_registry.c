@@ -34,12 +34,7 @@ ctl_registry_list(ctl_t *ctl)
     json_t    *body, *registry;
     ctl_rc_t   rc;
 
-    rc = ctl_database_open(ctl);
-
-    if (rc == CTL_DONE) {
-        rc = ctl_database_call(ctl, "list_registries()", 0, NULL, &body);
-    }
-
+    rc = ctl_database_call(ctl, "list_registries()", 0, NULL, &body);
     if (rc != CTL_DONE) {
         return rc;
     }
@@ -93,6 +88,11 @@ ctl_registry_print(json_t *registry)
         } else if (json_is_integer(value) && strcmp(key, "id") != 0) {
             (void) printf("  %s=%lld\n", name,
                           (long long) json_integer_value(value));
+
+        } else if (json_is_string(value) && strcmp(key, "name") != 0
+                   && strcmp(key, "created_at") != 0)
+        {
+            (void) printf("  %s=%s\n", name, json_string_value(value));
         }
 
         free(name);
@@ -114,10 +114,6 @@ ctl_registry_change(ctl_t *ctl, const char *function, const char *done)
     rc = ctl_settings_parse(ctl, settings);
 
     if (rc == CTL_DONE) {
-        rc = ctl_database_open(ctl);
-    }
-
-    if (rc == CTL_DONE) {
         text = json_dumps(settings, JSON_COMPACT);
 
         values[0] = ctl->operands[0];
@@ -127,13 +123,7 @@ ctl_registry_change(ctl_t *ctl, const char *function, const char *done)
     }
 
     if (rc == CTL_DONE) {
-        ctl_say(ctl, "registry `%s` %s", ctl->operands[0], done);
-
-        if (ctl->json) {
-            ctl_print_json(body);
-        }
-
-        json_decref(body);
+        ctl_answer(ctl, body, "registry `%s` %s", ctl->operands[0], done);
     }
 
     free(text);
@@ -160,7 +150,7 @@ ctl_settings_parse(const ctl_t *ctl, json_t *settings)
         if (value == NULL || equal == ctl->operands[i]) {
             json_decref(value);
             ctl_error("\"%s\" is not a setting: write key=value, where the "
-                      "value is \"on\", \"off\" or a number",
+                      "value is \"on\", \"off\", a number or a role",
                       ctl->operands[i]);
             return CTL_USAGE;
         }
@@ -203,6 +193,10 @@ ctl_setting_value(const char *text)
 
     if (strcmp(text, "off") == 0 || strcmp(text, "false") == 0) {
         return json_false();
+    }
+
+    if (*text && text[strspn(text, "abcdefghijklmnopqrstuvwxyz")] == '\0') {
+        return json_string(text);
     }
 
     if (*text == '\0' || strlen(text) > 9

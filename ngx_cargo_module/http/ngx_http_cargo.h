@@ -6,7 +6,8 @@
  * A request is answered in one of three ways: the index and the API have
  * content handlers that ask one SQL function and send what it says; a
  * download is checked before the content phase and then sent by nginx's
- * static handler; errors of any origin get their body from a filter.
+ * static handler; errors of any origin get their body from a filter.  Who
+ * calls is found out once, and goes into every call of a SQL function.
  *
  * Memory: all of a request lives in its pool; a job in flight knows the
  * request and is abandoned by a cleanup of that pool.
@@ -25,9 +26,13 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include <jansson.h>
+
 #include "ngx_cargo_blob.h"
 #include "ngx_cargo_pg.h"
 
+#include "cargo_name.h"
+#include "cargo_semver.h"
 #include "cargo_token.h"
 
 
@@ -45,20 +50,40 @@ typedef enum {
     NGX_HTTP_CARGO_AUTHENTICATE = 0,
     NGX_HTTP_CARGO_PUBLISH,
     NGX_HTTP_CARGO_YANK,
+    NGX_HTTP_CARGO_CHANGE_VERSION,
     NGX_HTTP_CARGO_INDEX_CONFIG,
     NGX_HTTP_CARGO_INDEX_DOCUMENT,
     NGX_HTTP_CARGO_DOWNLOAD_VERSION,
     NGX_HTTP_CARGO_COUNT_DOWNLOADS,
     NGX_HTTP_CARGO_SEARCH_CRATES,
-    NGX_HTTP_CARGO_LIST_OWNERS,
     NGX_HTTP_CARGO_ADD_OWNERS,
     NGX_HTTP_CARGO_REMOVE_OWNERS,
     NGX_HTTP_CARGO_SHOW_REGISTRY,
     NGX_HTTP_CARGO_SHOW_CRATE,
     NGX_HTTP_CARGO_SHOW_VERSION,
     NGX_HTTP_CARGO_README,
-    NGX_HTTP_CARGO_SHOW_ME
+    NGX_HTTP_CARGO_SHOW_ME,
+    NGX_HTTP_CARGO_CREATE_TOKEN,
+    NGX_HTTP_CARGO_REVOKE_TOKEN,
+    NGX_HTTP_CARGO_DELETE_CRATE,
+    NGX_HTTP_CARGO_DELETE_VERSION,
+    NGX_HTTP_CARGO_FOLLOW_CRATE,
+    NGX_HTTP_CARGO_REFUSE_WRITE
 } ngx_http_cargo_statement_e;
+
+
+/*
+ * Columns that every function but cargo.count_downloads() answers; what it
+ * has besides begins at NGX_HTTP_CARGO_COLUMNS.
+ */
+#define NGX_HTTP_CARGO_COLUMN_STATUS      0
+#define NGX_HTTP_CARGO_COLUMN_BODY        1
+#define NGX_HTTP_CARGO_COLUMN_ACCOUNT     2
+#define NGX_HTTP_CARGO_COLUMN_TOKEN_NAME  3
+#define NGX_HTTP_CARGO_COLUMNS            4
+
+/* parameters that it takes first: registry, token, login, address */
+#define NGX_HTTP_CARGO_CALLER_PARAMS      4
 
 
 #define NGX_HTTP_CARGO_SEGMENTS  4
@@ -66,11 +91,10 @@ typedef enum {
 /* a call of the API */
 typedef struct {
     ngx_uint_t                   method;
-    ngx_uint_t                   nsegments;
-    const char                  *segments[NGX_HTTP_CARGO_SEGMENTS];
-    const char                  *methods;       /* all that the path has */
-    ngx_http_handler_pt          handler;
+    const char                  *name;      /* in logs, and of an action */
     ngx_http_cargo_statement_e   statement;
+    ngx_http_handler_pt          handler;
+    const char                  *segments[NGX_HTTP_CARGO_SEGMENTS + 1];
 } ngx_http_cargo_route_t;
 
 
@@ -79,6 +103,10 @@ typedef struct {
     ngx_cargo_pg_conf_t          pg;
     ngx_msec_t                   downloads_flush;
     ngx_array_t                  stores;        /* of ngx_str_t */
+
+    /* of $request and $request_uri, which may hold a token */
+    ngx_int_t                    request_variable;
+    ngx_int_t                    request_uri_variable;
 } ngx_http_cargo_main_conf_t;
 
 
@@ -88,6 +116,10 @@ typedef struct {
     ngx_http_complex_value_t    *registry;
     ngx_http_complex_value_t    *base_url;
     ngx_array_t                 *index_aliases; /* of complex values */
+
+    ngx_http_complex_value_t    *token;
+    ngx_http_complex_value_t    *user;
+    ngx_array_t                 *user_from;     /* of ngx_cidr_t */
 
     ngx_str_t                    blobs;
     ngx_thread_pool_t           *thread_pool;
@@ -115,17 +147,48 @@ typedef void (*ngx_http_cargo_answer_pt)(ngx_http_request_t *r,
     ngx_http_cargo_answer_t *answer);
 
 
+typedef enum {
+    NGX_HTTP_CARGO_NOBODY = 0,
+    NGX_HTTP_CARGO_BY_HEADER,       /* a token in Authorization */
+    NGX_HTTP_CARGO_BY_URL,          /* one of cargo_token */
+    NGX_HTTP_CARGO_BY_LOGIN         /* of cargo_user */
+} ngx_http_cargo_credential_e;
+
+/* who calls, as the SQL functions take it; an empty text is SQL's null */
+typedef struct {
+    ngx_http_cargo_credential_e  by;
+    ngx_str_t                    token;     /* its hash: bytea in hex */
+    ngx_str_t                    login;
+    ngx_str_t                    address;
+
+    /* of a token that cannot be one: what a write is told; 0: it can */
+    ngx_int_t                    refused;
+    ngx_str_t                    refusal;
+} ngx_http_cargo_caller_t;
+
+
 typedef struct {
     ngx_str_t                    registry;
     ngx_str_t                    base_url;
+    ngx_str_t                    shown_url;     /* without a secret in it */
     ngx_str_t                    crate;
     ngx_str_t                    version;
     ngx_str_t                    name;
     ngx_str_t                    checksum;
 
+    ngx_http_cargo_caller_t     *caller;
+    ngx_str_t                    secret;        /* of cargo_token */
+    ngx_str_t                    raw_uri;       /* before it was masked */
+
+    /* as the database has recognised the caller */
+    ngx_str_t                    account;
+    ngx_str_t                    token_name;
+
     /* API */
-    ngx_http_cargo_route_t      *route;
+    const ngx_http_cargo_route_t *route;
     ngx_str_t                    body;
+    ngx_str_t                    new_token;
+    ngx_int_t                    refused;       /* told to the database */
 
     /* the query in flight */
     ngx_http_request_t          *request;
@@ -144,17 +207,10 @@ typedef struct {
     ngx_str_t                    detail;        /* of an error */
     ngx_chain_t                 *error_body;
 
+    unsigned                     evaluated:1;
     unsigned                     auth_required:1;
     unsigned                     error_sent:1;
 } ngx_http_cargo_ctx_t;
-
-
-/* a token as the SQL functions take it: its hash as bytea in hex */
-typedef struct {
-    ngx_str_t                    hash;          /* empty without a token */
-    u_char                       text[sizeof("\\x") + 64];
-    cargo_error_t                error;         /* status 0: well formed */
-} ngx_http_cargo_token_t;
 
 
 extern ngx_module_t  ngx_http_cargo_module;
@@ -170,16 +226,57 @@ extern const ngx_cargo_pg_statement_t  ngx_http_cargo_statements[];
  */
 ngx_http_cargo_ctx_t *ngx_http_cargo_get_ctx(ngx_http_request_t *r);
 
+/* the same before variables may be evaluated */
+ngx_http_cargo_ctx_t *ngx_http_cargo_make_ctx(ngx_http_request_t *r);
+
+/* what there is of it, also after an internal redirect; NULL: nothing */
+ngx_http_cargo_ctx_t *ngx_http_cargo_find_ctx(ngx_http_request_t *r);
+
 /*
  * The beginning of a handler for GET and HEAD: makes the state, drops a body.
  * NGX_OK, or a status to return.
  */
 ngx_int_t ngx_http_cargo_read_only(ngx_http_request_t *r);
 
+/* whether the client asks for JSON where it could have something else */
+ngx_uint_t ngx_http_cargo_accepts_json(ngx_http_request_t *r);
+
+
+/* ngx_http_cargo_send.c */
+
+ngx_int_t ngx_http_cargo_add_header(ngx_http_request_t *r, const char *name,
+    ngx_str_t *value);
+void ngx_http_cargo_drop_header(ngx_http_request_t *r, const char *name);
+
+/* a strong one; tag comes without quotes */
+ngx_int_t ngx_http_cargo_set_etag(ngx_http_request_t *r, ngx_str_t *tag);
+
 /*
- * Calls a SQL function with one element of params for each of its parameters;
- * NULL is SQL's null.  NGX_OK: answered() will be called, with status 503 when
- * the database did not answer.  Else a status to finalize with.
+ * Who may keep the answer: everybody, or when it is for those who may read it
+ * the caller alone.  lifetime: the other half of Cache-Control.
+ */
+ngx_int_t ngx_http_cargo_cache_control(ngx_http_request_t *r,
+    ngx_uint_t auth_required, const char *lifetime);
+
+/* both send and finalize */
+void ngx_http_cargo_send(ngx_http_request_t *r, const char *content_type,
+    ngx_str_t *body);
+void ngx_http_cargo_send_no_content(ngx_http_request_t *r);
+
+/* sends {"url": base URL and path}; path needs no escaping */
+void ngx_http_cargo_send_url(ngx_http_request_t *r, ngx_str_t *path);
+
+/* text as it stands between quotes in JSON; data is NULL without memory */
+ngx_str_t ngx_http_cargo_escape_json(ngx_pool_t *pool, ngx_str_t *text);
+
+
+/* ngx_http_cargo_query.c */
+
+/*
+ * Calls a SQL function for the caller, with one element of params for each
+ * parameter behind the first NGX_HTTP_CARGO_CALLER_PARAMS; NULL is SQL's
+ * null.  NGX_OK: answered() will be called, with status 503 when the database
+ * did not answer.  Else a status to finalize with.
  */
 ngx_int_t ngx_http_cargo_query(ngx_http_request_t *r,
     ngx_http_cargo_statement_e statement, ngx_str_t **params,
@@ -189,16 +286,12 @@ ngx_int_t ngx_http_cargo_query(ngx_http_request_t *r,
 ngx_int_t ngx_http_cargo_answer_field(ngx_http_request_t *r,
     ngx_http_cargo_answer_t *answer, ngx_uint_t column, ngx_str_t *value);
 
-ngx_int_t ngx_http_cargo_add_header(ngx_http_request_t *r, const char *name,
-    ngx_str_t *value);
-void ngx_http_cargo_drop_header(ngx_http_request_t *r, const char *name);
+ngx_uint_t ngx_http_cargo_answer_flag(ngx_http_cargo_answer_t *answer,
+    ngx_uint_t column);
 
-/* a strong one; tag comes without quotes */
-ngx_int_t ngx_http_cargo_set_etag(ngx_http_request_t *r, ngx_str_t *tag);
-
-/* sends 200 and finalizes */
-void ngx_http_cargo_send(ngx_http_request_t *r, const char *content_type,
-    ngx_str_t *body);
+/* what was answered is no success: finalizes with it */
+void ngx_http_cargo_refuse_answer(ngx_http_request_t *r,
+    ngx_http_cargo_answer_t *answer);
 
 
 /* ngx_http_cargo_uri.c */
@@ -222,22 +315,27 @@ ngx_uint_t ngx_http_cargo_split(ngx_str_t path, ngx_str_t *segments,
 ngx_uint_t ngx_http_cargo_encoded_slash(ngx_http_request_t *r);
 
 
-/* ngx_http_cargo_token.c */
+/* ngx_http_cargo_caller.c */
+
+/* found out once in a request; NULL: no memory */
+ngx_http_cargo_caller_t *ngx_http_cargo_caller(ngx_http_request_t *r);
 
 /*
- * Of the Authorization header.  A value that is no token is hashed like any
- * other, and error says what is wrong with it: a reader is told by the
- * database whether that matters.  NGX_ERROR when there is no memory.
+ * Looks at what the caller of a write has sent as a token: NGX_OK, or a
+ * status to finalize with.  A reader is told by the database whether it
+ * matters.
  */
-ngx_int_t ngx_http_cargo_token(ngx_http_request_t *r,
-    ngx_http_cargo_token_t *token);
+ngx_int_t ngx_http_cargo_check_writer(ngx_http_request_t *r);
 
-/*
- * Looks at the token of a request that wants to write; NGX_OK, or a status
- * to finalize with
- */
-ngx_int_t ngx_http_cargo_write_token(ngx_http_request_t *r,
-    ngx_http_cargo_token_t *token);
+
+/* ngx_http_cargo_secret.c */
+
+/* in the rewrite phase, before anything may log the request */
+ngx_int_t ngx_http_cargo_secret_handler(ngx_http_request_t *r);
+
+/* takes the token of cargo_token out of a text */
+ngx_int_t ngx_http_cargo_mask(ngx_http_request_t *r, ngx_str_t *secret,
+    ngx_str_t *text);
 
 
 /* ngx_http_cargo_error.c */
@@ -250,9 +348,23 @@ ngx_int_t ngx_http_cargo_refuse(ngx_http_request_t *r, ngx_int_t status,
 ngx_int_t ngx_http_cargo_refuse_text(ngx_http_request_t *r,
     ngx_int_t status, ngx_str_t *detail);
 
-/* 405, with the header that says what is allowed */
+/* 405, with the header that says what is allowed; methods: a bitmap */
 ngx_int_t ngx_http_cargo_not_allowed(ngx_http_request_t *r,
-    const char *methods);
+    ngx_uint_t methods);
+
+
+/* ngx_http_cargo_refusal.c */
+
+/*
+ * A call of the API ends with rc.  When that refuses a write the database is
+ * told first, for the audit log: NGX_OK, the request will be finalized then.
+ * Else rc.  What a SQL function has refused is in the log already and does
+ * not come here.
+ */
+ngx_int_t ngx_http_cargo_tell_refusal(ngx_http_request_t *r, ngx_int_t rc);
+
+/* the same outside of a handler: finalizes, now or then */
+void ngx_http_cargo_end(ngx_http_request_t *r, ngx_int_t rc);
 
 
 /* content handlers */
@@ -262,12 +374,20 @@ ngx_int_t ngx_http_cargo_api_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_cargo_me_handler(ngx_http_request_t *r);
 
 
-/* of the API */
+/* ngx_http_cargo_index.c */
 
-ngx_int_t ngx_http_cargo_publish(ngx_http_request_t *r);
+/* whether the request is for config.json */
+ngx_uint_t ngx_http_cargo_is_config(ngx_http_request_t *r);
 
-/* a call that is one SQL function: its route says which */
-ngx_int_t ngx_http_cargo_call(ngx_http_request_t *r);
+
+/* ngx_http_cargo_api.c */
+
+/*
+ * The call that the request is; NULL: none.  methods: a bitmap of all that
+ * its path has, segments: its NGX_HTTP_CARGO_SEGMENTS at most.
+ */
+const ngx_http_cargo_route_t *ngx_http_cargo_find_route(
+    ngx_http_request_t *r, ngx_str_t *segments, ngx_uint_t *methods);
 
 /* 404 in the words of crates.io */
 ngx_int_t ngx_http_cargo_check_crate(ngx_http_request_t *r,
@@ -276,17 +396,57 @@ ngx_int_t ngx_http_cargo_check_version(ngx_http_request_t *r,
     ngx_str_t *crate, ngx_str_t *version);
 
 
+/* handlers of routes */
+
+ngx_int_t ngx_http_cargo_publish(ngx_http_request_t *r);
+
+/* a call that is one SQL function: its route says which */
+ngx_int_t ngx_http_cargo_call(ngx_http_request_t *r);
+
+/* the URL of a crate's file: after ngx_http_cargo_download_handler() */
+ngx_int_t ngx_http_cargo_download_url(ngx_http_request_t *r);
+
+
+/* ngx_http_cargo_json.c */
+
+/* takes the value */
+ngx_int_t ngx_http_cargo_json_text(ngx_http_request_t *r, json_t *value,
+    ngx_str_t *text);
+
+/* "a=1&b[]=2&b[]=3" as {"a":"1","b[]":["2","3"]}; of two equal the last */
+ngx_int_t ngx_http_cargo_json_args(ngx_http_request_t *r, ngx_str_t *text);
+
+/* the body that was read, of at most max bytes; 400, 413 */
+ngx_int_t ngx_http_cargo_json_body(ngx_http_request_t *r, size_t max,
+    ngx_str_t *text);
+ngx_int_t ngx_http_cargo_json_too_large(ngx_http_request_t *r, size_t max);
+
+
+/* ngx_http_cargo_new_token.c */
+
+/* makes a token; hash: as the SQL function takes it */
+ngx_int_t ngx_http_cargo_new_token(ngx_http_request_t *r, ngx_str_t *hash);
+
+/* puts it into the answer, and sends that */
+void ngx_http_cargo_send_new_token(ngx_http_request_t *r,
+    ngx_http_cargo_answer_t *answer);
+
+
 /* ngx_http_cargo_download.c */
 
 ngx_int_t ngx_http_cargo_download_init(ngx_conf_t *cf);
 
 ngx_int_t ngx_http_cargo_download_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_cargo_download_log_handler(ngx_http_request_t *r);
-ngx_int_t ngx_http_cargo_add_variables(ngx_conf_t *cf);
 
 /* makes nginx's static handler send the file that was found */
 char *ngx_http_cargo_download_root(ngx_conf_t *cf,
     ngx_http_core_loc_conf_t *clcf);
+
+
+/* ngx_http_cargo_variables.c */
+
+ngx_int_t ngx_http_cargo_add_variables(ngx_conf_t *cf);
 
 
 /* ngx_http_cargo_counts.c */

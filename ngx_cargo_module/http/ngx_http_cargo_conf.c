@@ -301,6 +301,8 @@ ngx_http_cargo_create_loc_conf(ngx_conf_t *cf)
      *     lcf->endpoint = NGX_HTTP_CARGO_NONE;
      *     lcf->registry = NULL;
      *     lcf->base_url = NULL;
+     *     lcf->token = NULL;
+     *     lcf->user = NULL;
      *     lcf->blobs = { 0, NULL };
      *     lcf->core = NULL;
      *     lcf->error_pages = NULL;
@@ -308,6 +310,7 @@ ngx_http_cargo_create_loc_conf(ngx_conf_t *cf)
      */
 
     lcf->index_aliases = NGX_CONF_UNSET_PTR;
+    lcf->user_from = NGX_CONF_UNSET_PTR;
     lcf->thread_pool = NGX_CONF_UNSET_PTR;
     lcf->max_crate_size = NGX_CONF_UNSET;
     lcf->max_unpacked_size = NGX_CONF_UNSET;
@@ -332,6 +335,8 @@ ngx_http_cargo_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     if (ngx_http_cargo_merge_base_url(cf, conf, prev) != NGX_CONF_OK) {
         return NGX_CONF_ERROR;
     }
+
+    ngx_http_cargo_merge_caller(conf, prev);
 
     ngx_conf_merge_str_value(conf->blobs, prev->blobs, "");
     ngx_conf_merge_ptr_value(conf->index_aliases, prev->index_aliases, NULL);
@@ -522,5 +527,5 @@ ngx_http_cargo_check_endpoint(ngx_conf_t *cf, ngx_http_cargo_loc_conf_t *conf)
         return NGX_CONF_ERROR;
     }
 
-    return NGX_CONF_OK;
+    return ngx_http_cargo_check_caller(cf, conf);
 }

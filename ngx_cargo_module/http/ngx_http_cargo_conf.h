@@ -29,6 +29,17 @@ char *ngx_http_cargo_thread_pool(ngx_conf_t *cf, ngx_command_t *cmd,
 /* cargo_index, cargo_api, cargo_download, cargo_me: which is cmd->offset */
 char *ngx_http_cargo_endpoint(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
+char *ngx_http_cargo_user_from(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* cargo_user, cargo_user_from and cargo_token */
+void ngx_http_cargo_merge_caller(ngx_http_cargo_loc_conf_t *conf,
+    ngx_http_cargo_loc_conf_t *prev);
+
+/* refuses a login that every client could claim */
+char *ngx_http_cargo_check_caller(ngx_conf_t *cf,
+    ngx_http_cargo_loc_conf_t *conf);
+
 void *ngx_http_cargo_create_main_conf(ngx_conf_t *cf);
 char *ngx_http_cargo_init_main_conf(ngx_conf_t *cf, void *conf);
 void *ngx_http_cargo_create_loc_conf(ngx_conf_t *cf);

@@ -3,9 +3,12 @@
 
 
 /* columns of cargo.download() */
-#define NGX_HTTP_CARGO_DOWNLOAD_CHECKSUM       2
-#define NGX_HTTP_CARGO_DOWNLOAD_VERSION_ID     3
-#define NGX_HTTP_CARGO_DOWNLOAD_AUTH_REQUIRED  4
+#define NGX_HTTP_CARGO_DOWNLOAD_CHECKSUM       NGX_HTTP_CARGO_COLUMNS
+#define NGX_HTTP_CARGO_DOWNLOAD_VERSION_ID     (NGX_HTTP_CARGO_COLUMNS + 1)
+#define NGX_HTTP_CARGO_DOWNLOAD_AUTH_REQUIRED  (NGX_HTTP_CARGO_COLUMNS + 2)
+
+/* a name with the checksum in it never changes what it means */
+#define NGX_HTTP_CARGO_FILE_LIFETIME  "max-age=31536000, immutable"
 
 
 static ngx_int_t ngx_http_cargo_download_api(ngx_http_request_t *r,
@@ -18,13 +21,12 @@ static void ngx_http_cargo_download_answered(ngx_http_request_t *r,
     ngx_http_cargo_answer_t *answer);
 static ngx_int_t ngx_http_cargo_download_found(ngx_http_request_t *r,
     ngx_http_cargo_answer_t *answer);
+static ngx_int_t ngx_http_cargo_download_static(ngx_http_request_t *r,
+    ngx_http_cargo_ctx_t *ctx);
 static ngx_int_t ngx_http_cargo_download_header_filter(
     ngx_http_request_t *r);
-static ngx_int_t ngx_http_cargo_blob_variable(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data);
 
 
-static ngx_str_t  ngx_http_cargo_blob_name = ngx_string("cargo_blob");
 static ngx_str_t  ngx_http_cargo_blob_root = ngx_string("$cargo_blob");
 
 
@@ -61,32 +63,58 @@ ngx_http_cargo_download_handler(ngx_http_request_t *r)
     }
 
     if (ctx->download_status) {
-        return ctx->blob.len ? NGX_DECLINED : ctx->download_status;
+        return (ctx->download_status == NGX_HTTP_OK) ? NGX_DECLINED
+                                                     : ctx->download_status;
     }
 
     rc = (lcf->endpoint == NGX_HTTP_CARGO_API)
          ? ngx_http_cargo_download_api(r, ctx)
          : ngx_http_cargo_download_file(r, ctx);
 
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
-        return ngx_http_cargo_not_allowed(r, "GET, HEAD");
-    }
-
-    rc = ngx_http_cargo_check_crate(r, &ctx->crate);
-
-    if (rc == NGX_OK) {
-        rc = ngx_http_cargo_check_version(r, &ctx->crate, &ctx->version);
-    }
-
     if (rc == NGX_OK) {
         rc = ngx_http_cargo_download_query(r, ctx);
     }
 
     return rc == NGX_OK ? NGX_AGAIN : rc;
+}
+
+
+ngx_int_t
+ngx_http_cargo_download_url(ngx_http_request_t *r)
+{
+    u_char                *p;
+    ngx_int_t              rc;
+    ngx_str_t              path, value;
+    ngx_http_cargo_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
+
+    rc = ngx_http_discard_request_body(r);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    p = ngx_pnalloc(r->pool, sizeof("/dl///-.crate") + 2 * ctx->crate.len
+                             + ctx->checksum.len + ctx->version.len);
+    ngx_str_set(&value, "Accept");
+
+    if (p == NULL
+        || ngx_http_cargo_add_header(r, "Vary", &value) != NGX_OK
+        || ngx_http_cargo_cache_control(r, ctx->auth_required, "no-cache")
+           != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    path.data = p;
+    path.len = ngx_sprintf(p, "/dl/%V/%V/%V-%V.crate", &ctx->crate,
+                           &ctx->checksum, &ctx->crate, &ctx->version)
+               - p;
+
+    r->main->count++;
+    ngx_http_cargo_send_url(r, &path);
+
+    return NGX_DONE;
 }
 
 
@@ -172,18 +200,29 @@ static ngx_int_t
 ngx_http_cargo_download_query(ngx_http_request_t *r,
     ngx_http_cargo_ctx_t *ctx)
 {
-    ngx_str_t               *params[5];
-    ngx_http_cargo_token_t   token;
+    ngx_int_t   rc;
+    ngx_str_t  *params[3];
 
-    if (ngx_http_cargo_token(r, &token) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
+        return ngx_http_cargo_not_allowed(r, NGX_HTTP_GET);
     }
 
-    params[0] = &ctx->registry;
-    params[1] = token.hash.len ? &token.hash : NULL;
-    params[2] = &ctx->crate;
-    params[3] = &ctx->version;
-    params[4] = ctx->checksum.len ? &ctx->checksum : NULL;
+    rc = ngx_http_cargo_check_crate(r, &ctx->crate);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_cargo_check_version(r, &ctx->crate, &ctx->version);
+    }
+
+    if (rc != NGX_OK) {
+        ctx->crate.len = 0;
+        ctx->version.len = 0;
+
+        return rc;
+    }
+
+    params[0] = &ctx->crate;
+    params[1] = &ctx->version;
+    params[2] = ctx->checksum.len ? &ctx->checksum : NULL;
 
     return ngx_http_cargo_query(r, NGX_HTTP_CARGO_DOWNLOAD_VERSION, params,
                                 ngx_http_cargo_download_answered);
@@ -215,6 +254,46 @@ ngx_http_cargo_download_answered(ngx_http_request_t *r,
 }
 
 
+static ngx_int_t
+ngx_http_cargo_download_found(ngx_http_request_t *r,
+    ngx_http_cargo_answer_t *answer)
+{
+    ngx_http_cargo_ctx_t       *ctx;
+    ngx_http_cargo_loc_conf_t  *lcf;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_cargo_module);
+
+    ctx->auth_required = ngx_http_cargo_answer_flag(answer,
+                                     NGX_HTTP_CARGO_DOWNLOAD_AUTH_REQUIRED);
+
+    if (ngx_http_cargo_answer_field(r, answer,
+                                    NGX_HTTP_CARGO_DOWNLOAD_CHECKSUM,
+                                    &ctx->checksum)
+        != NGX_OK
+        || ctx->checksum.len != NGX_CARGO_BLOB_HEX)
+    {
+        return NGX_ERROR;
+    }
+
+    if (lcf->endpoint == NGX_HTTP_CARGO_API && ngx_http_cargo_accepts_json(r))
+    {
+        /* the API's handler sends the URL */
+        return NGX_OK;
+    }
+
+    if (ngx_http_cargo_answer_field(r, answer,
+                                    NGX_HTTP_CARGO_DOWNLOAD_VERSION_ID,
+                                    &ctx->version_id)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_cargo_download_static(r, ctx);
+}
+
+
 /*
  * From here on the request is the static handler's: with the file's path in
  * $cargo_blob, our content type and tag, and never compressed, since cargo
@@ -222,41 +301,24 @@ ngx_http_cargo_download_answered(ngx_http_request_t *r,
  */
 
 static ngx_int_t
-ngx_http_cargo_download_found(ngx_http_request_t *r,
-    ngx_http_cargo_answer_t *answer)
+ngx_http_cargo_download_static(ngx_http_request_t *r,
+    ngx_http_cargo_ctx_t *ctx)
 {
     u_char                     *p;
-    ngx_str_t                   checksum, private;
-    ngx_http_cargo_ctx_t       *ctx;
     ngx_http_cargo_loc_conf_t  *lcf;
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_cargo_module);
-
-    checksum = ngx_cargo_pg_field(answer->job,
-                                  NGX_HTTP_CARGO_DOWNLOAD_CHECKSUM);
-    private = ngx_cargo_pg_field(answer->job,
-                                 NGX_HTTP_CARGO_DOWNLOAD_AUTH_REQUIRED);
 
     p = ngx_pnalloc(r->pool, lcf->blobs.len + NGX_CARGO_BLOB_NAME_LEN);
 
-    if (p == NULL
-        || checksum.len != NGX_CARGO_BLOB_HEX
-        || ngx_http_cargo_set_etag(r, &checksum) != NGX_OK
-        || ngx_http_cargo_answer_field(r, answer,
-                                       NGX_HTTP_CARGO_DOWNLOAD_VERSION_ID,
-                                       &ctx->version_id)
-           != NGX_OK)
-    {
+    if (p == NULL || ngx_http_cargo_set_etag(r, &ctx->checksum) != NGX_OK) {
         return NGX_ERROR;
     }
 
     ctx->blob.data = p;
     p = ngx_cpymem(p, lcf->blobs.data, lcf->blobs.len);
-    p = ngx_cargo_blob_name(p, (char *) checksum.data);
+    p = ngx_cargo_blob_name(p, (char *) ctx->checksum.data);
     ctx->blob.len = p - ctx->blob.data;
-
-    ctx->auth_required = (private.len && private.data[0] == 't');
 
     r->content_handler = NULL;
 
@@ -295,13 +357,12 @@ ngx_http_cargo_download_init(ngx_conf_t *cf)
 }
 
 
-/* a name with the checksum in it never changes what it means */
-
 static ngx_int_t
 ngx_http_cargo_download_header_filter(ngx_http_request_t *r)
 {
-    ngx_str_t              value;
-    ngx_http_cargo_ctx_t  *ctx;
+    ngx_str_t                   value;
+    ngx_http_cargo_ctx_t       *ctx;
+    ngx_http_cargo_loc_conf_t  *lcf;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
 
@@ -312,20 +373,17 @@ ngx_http_cargo_download_header_filter(ngx_http_request_t *r)
         return ngx_http_next_header_filter(r);
     }
 
-    if (ctx->auth_required) {
-        ngx_str_set(&value, "private, max-age=31536000, immutable");
-
-    } else {
-        ngx_str_set(&value, "public, max-age=31536000, immutable");
-    }
-
-    if (ngx_http_cargo_add_header(r, "Cache-Control", &value) != NGX_OK) {
+    if (ngx_http_cargo_cache_control(r, ctx->auth_required,
+                                     NGX_HTTP_CARGO_FILE_LIFETIME)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
-    ngx_str_set(&value, "Authorization");
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_cargo_module);
+    ngx_str_set(&value, "Accept");
 
-    if (ctx->auth_required
+    if (lcf->endpoint == NGX_HTTP_CARGO_API
         && ngx_http_cargo_add_header(r, "Vary", &value) != NGX_OK)
     {
         return NGX_ERROR;
@@ -396,44 +454,4 @@ ngx_http_cargo_download_root(ngx_conf_t *cf, ngx_http_core_loc_conf_t *clcf)
 
     return ngx_http_script_compile(&sc) == NGX_OK ? NGX_CONF_OK
                                                   : NGX_CONF_ERROR;
-}
-
-
-ngx_int_t
-ngx_http_cargo_add_variables(ngx_conf_t *cf)
-{
-    ngx_http_variable_t  *var;
-
-    var = ngx_http_add_variable(cf, &ngx_http_cargo_blob_name,
-                                NGX_HTTP_VAR_NOCACHEABLE);
-    if (var == NULL) {
-        return NGX_ERROR;
-    }
-
-    var->get_handler = ngx_http_cargo_blob_variable;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_cargo_blob_variable(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data)
-{
-    ngx_http_cargo_ctx_t  *ctx;
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
-
-    if (ctx == NULL || ctx->blob.len == 0) {
-        v->not_found = 1;
-        return NGX_OK;
-    }
-
-    v->valid = 1;
-    v->no_cacheable = 1;
-    v->not_found = 0;
-    v->len = ctx->blob.len;
-    v->data = ctx->blob.data;
-
-    return NGX_OK;
 }

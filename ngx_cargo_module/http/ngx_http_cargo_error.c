@@ -14,6 +14,12 @@ typedef struct {
 } ngx_http_cargo_default_t;
 
 
+typedef struct {
+    ngx_uint_t        method;
+    ngx_str_t         name;
+} ngx_http_cargo_method_t;
+
+
 static void ngx_http_cargo_make_utf8(ngx_str_t *text);
 static ngx_int_t ngx_http_cargo_error_header_filter(ngx_http_request_t *r);
 static ngx_int_t ngx_http_cargo_error_body_filter(ngx_http_request_t *r,
@@ -32,6 +38,17 @@ static ngx_int_t ngx_http_cargo_challenge(ngx_http_request_t *r,
     ngx_http_cargo_ctx_t *ctx);
 static ngx_int_t ngx_http_cargo_error_body(ngx_http_request_t *r,
     ngx_http_cargo_ctx_t *ctx, ngx_http_cargo_endpoint_e endpoint);
+
+
+/* who may GET may HEAD */
+
+static ngx_http_cargo_method_t  ngx_http_cargo_methods[] = {
+    { NGX_HTTP_GET, ngx_string("GET, HEAD") },
+    { NGX_HTTP_PUT, ngx_string("PUT") },
+    { NGX_HTTP_PATCH, ngx_string("PATCH") },
+    { NGX_HTTP_DELETE, ngx_string("DELETE") },
+    { 0, ngx_null_string }
+};
 
 
 /* what nginx itself answers, said to a person who runs cargo */
@@ -132,6 +149,10 @@ ngx_http_cargo_refuse_text(ngx_http_request_t *r, ngx_int_t status,
 
     ctx->detail.len = detail->len;
 
+    if (ngx_http_cargo_mask(r, &ctx->secret, &ctx->detail) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     ngx_http_cargo_make_utf8(&ctx->detail);
 
     return status;
@@ -173,20 +194,40 @@ ngx_http_cargo_make_utf8(ngx_str_t *text)
 
 
 ngx_int_t
-ngx_http_cargo_not_allowed(ngx_http_request_t *r, const char *methods)
+ngx_http_cargo_not_allowed(ngx_http_request_t *r, ngx_uint_t methods)
 {
-    ngx_str_t  allow;
+    u_char                   *p;
+    ngx_str_t                 allow;
+    ngx_http_cargo_method_t  *m;
 
-    allow.data = (u_char *) methods;
-    allow.len = ngx_strlen(methods);
+    allow.len = 0;
+
+    for (m = ngx_http_cargo_methods; m->method; m++) {
+        allow.len += m->name.len + 2;
+    }
+
+    allow.data = ngx_pnalloc(r->pool, allow.len);
+    if (allow.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    p = allow.data;
+
+    for (m = ngx_http_cargo_methods; m->method; m++) {
+        if (methods & m->method) {
+            p = ngx_sprintf(p, "%s%V", p == allow.data ? "" : ", ", &m->name);
+        }
+    }
+
+    allow.len = p - allow.data;
 
     if (ngx_http_cargo_add_header(r, "Allow", &allow) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     return ngx_http_cargo_refuse(r, NGX_HTTP_NOT_ALLOWED,
-                                 "%V is not allowed here, only %s",
-                                 &r->method_name, methods);
+                                 "%V is not allowed here, only %V",
+                                 &r->method_name, &allow);
 }
 
 
@@ -341,20 +382,9 @@ ngx_http_cargo_error_ctx(ngx_http_request_t *r)
 
     ctx = ngx_http_cargo_get_ctx(r);
 
-    if (ctx) {
-        return ctx;
-    }
-
     /* a variable could not be evaluated: an error body needs none of them */
 
-    ctx = ngx_pcalloc(r->pool, sizeof(ngx_http_cargo_ctx_t));
-    if (ctx == NULL) {
-        return NULL;
-    }
-
-    ngx_http_set_ctx(r, ctx, ngx_http_cargo_module);
-
-    return ctx;
+    return ctx ? ctx : ngx_http_cargo_make_ctx(r);
 }
 
 
@@ -455,7 +485,7 @@ ngx_http_cargo_challenge(ngx_http_request_t *r, ngx_http_cargo_ctx_t *ctx)
     ngx_str_t  value;
 
     value.data = ngx_pnalloc(r->pool, sizeof("Cargo login_url=\"/me\"")
-                                      + ctx->base_url.len);
+                                      + ctx->shown_url.len);
     if (value.data == NULL) {
         return NGX_ERROR;
     }
@@ -463,8 +493,8 @@ ngx_http_cargo_challenge(ngx_http_request_t *r, ngx_http_cargo_ctx_t *ctx)
     p = ngx_cpymem(value.data, "Cargo login_url=\"",
                    sizeof("Cargo login_url=\"") - 1);
 
-    for (i = 0; i < ctx->base_url.len; i++) {
-        ch = ctx->base_url.data[i];
+    for (i = 0; i < ctx->shown_url.len; i++) {
+        ch = ctx->shown_url.data[i];
 
         if (ch >= ' ' && ch != 0x7f && ch != '"' && ch != '\\') {
             *p++ = ch;

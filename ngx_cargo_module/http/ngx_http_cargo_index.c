@@ -3,51 +3,46 @@
 
 #include <openssl/evp.h>
 
-#include "cargo_name.h"
-
 
 #define NGX_HTTP_CARGO_ETAG_LEN  32     /* hex digits of SHA-256, cut */
 
+/*
+ * Everybody may keep a copy and has to ask: cargo polls for the new version
+ * right after a publish.
+ */
+#define NGX_HTTP_CARGO_INDEX_LIFETIME  "no-cache"
+
 /* columns of cargo.index_config() and cargo.index_document() */
-#define NGX_HTTP_CARGO_CONFIG_AUTH_REQUIRED    2
-#define NGX_HTTP_CARGO_DOCUMENT_MODIFIED       2
-#define NGX_HTTP_CARGO_DOCUMENT_AUTH_REQUIRED  3
+#define NGX_HTTP_CARGO_CONFIG_AUTH_REQUIRED    NGX_HTTP_CARGO_COLUMNS
+#define NGX_HTTP_CARGO_DOCUMENT_MODIFIED       NGX_HTTP_CARGO_COLUMNS
+#define NGX_HTTP_CARGO_DOCUMENT_AUTH_REQUIRED  (NGX_HTTP_CARGO_COLUMNS + 1)
 
 
-static ngx_int_t ngx_http_cargo_index_config(ngx_http_request_t *r);
 static void ngx_http_cargo_index_config_answered(ngx_http_request_t *r,
     ngx_http_cargo_answer_t *answer);
-static ngx_int_t ngx_http_cargo_index_document(ngx_http_request_t *r,
-    ngx_str_t *path);
+static ngx_uint_t ngx_http_cargo_index_token_needed(ngx_http_request_t *r,
+    ngx_uint_t auth_required);
+static ngx_int_t ngx_http_cargo_index_document(ngx_http_request_t *r);
 static void ngx_http_cargo_index_document_answered(ngx_http_request_t *r,
     ngx_http_cargo_answer_t *answer);
 static ngx_int_t ngx_http_cargo_index_etag(ngx_http_request_t *r,
     ngx_str_t *document);
-static ngx_int_t ngx_http_cargo_index_cache_control(ngx_http_request_t *r,
-    ngx_uint_t auth_required);
 
 
 ngx_int_t
 ngx_http_cargo_index_handler(ngx_http_request_t *r)
 {
     ngx_int_t  rc;
-    ngx_str_t  path;
 
     rc = ngx_http_cargo_read_only(r);
     if (rc != NGX_OK) {
         return rc;
     }
 
-    path = ngx_http_cargo_uri_after(r, "/index/", 1);
-
-    if (path.len == sizeof("config.json") - 1
-        && ngx_strncmp(path.data, "config.json", path.len) == 0)
-    {
-        rc = ngx_http_cargo_index_config(r);
-
-    } else {
-        rc = ngx_http_cargo_index_document(r, &path);
-    }
+    rc = ngx_http_cargo_is_config(r)
+         ? ngx_http_cargo_query(r, NGX_HTTP_CARGO_INDEX_CONFIG, NULL,
+                                ngx_http_cargo_index_config_answered)
+         : ngx_http_cargo_index_document(r);
 
     if (rc != NGX_OK) {
         return rc;
@@ -59,24 +54,15 @@ ngx_http_cargo_index_handler(ngx_http_request_t *r)
 }
 
 
-static ngx_int_t
-ngx_http_cargo_index_config(ngx_http_request_t *r)
+ngx_uint_t
+ngx_http_cargo_is_config(ngx_http_request_t *r)
 {
-    ngx_str_t               *params[2];
-    ngx_http_cargo_ctx_t    *ctx;
-    ngx_http_cargo_token_t   token;
+    ngx_str_t  path;
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
+    path = ngx_http_cargo_uri_after(r, "/index/", 1);
 
-    if (ngx_http_cargo_token(r, &token) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    params[0] = &ctx->registry;
-    params[1] = token.hash.len ? &token.hash : NULL;
-
-    return ngx_http_cargo_query(r, NGX_HTTP_CARGO_INDEX_CONFIG, params,
-                                ngx_http_cargo_index_config_answered);
+    return path.len == sizeof("config.json") - 1
+           && ngx_strncmp(path.data, "config.json", path.len) == 0;
 }
 
 
@@ -85,8 +71,7 @@ ngx_http_cargo_index_config_answered(ngx_http_request_t *r,
     ngx_http_cargo_answer_t *answer)
 {
     u_char                     *p;
-    size_t                      len;
-    ngx_str_t                   body, url, private;
+    ngx_str_t                   body, url;
     ngx_uint_t                  auth_required;
     ngx_http_cargo_ctx_t       *ctx;
     ngx_http_cargo_loc_conf_t  *lcf;
@@ -105,58 +90,80 @@ ngx_http_cargo_index_config_answered(ngx_http_request_t *r,
     }
 
     if (answer->status != NGX_HTTP_OK) {
-        ngx_http_finalize_request(r, ngx_http_cargo_refuse_text(r,
-                                          answer->status, &answer->body));
+        ngx_http_cargo_refuse_answer(r, answer);
         return;
     }
 
-    private = ngx_cargo_pg_field(answer->job,
-                                 NGX_HTTP_CARGO_CONFIG_AUTH_REQUIRED);
-    auth_required = (private.len && private.data[0] == 't');
+    auth_required = ngx_http_cargo_answer_flag(answer,
+                                       NGX_HTTP_CARGO_CONFIG_AUTH_REQUIRED);
 
     /* the host in it is the client's own word */
 
-    len = ctx->base_url.len
-          + ngx_escape_json(NULL, ctx->base_url.data, ctx->base_url.len);
-
-    url.data = ngx_pnalloc(r->pool, len + 1);
-    body.data = ngx_pnalloc(r->pool, 2 * len + 256);
+    url = ngx_http_cargo_escape_json(r->pool, &ctx->base_url);
+    body.data = ngx_pnalloc(r->pool, 2 * url.len + 256);
 
     if (url.data == NULL || body.data == NULL
-        || ngx_http_cargo_index_cache_control(r, auth_required) != NGX_OK)
+        || ngx_http_cargo_cache_control(r, auth_required,
+                                        NGX_HTTP_CARGO_INDEX_LIFETIME)
+           != NGX_OK)
     {
         ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
         return;
     }
 
-    p = (u_char *) ngx_escape_json(url.data, ctx->base_url.data,
-                                   ctx->base_url.len);
-    url.len = p - url.data;
-
     p = ngx_sprintf(body.data,
                     "{\"dl\":\"%V/dl/{crate}/{sha256-checksum}/"
                     "{crate}-{version}.crate\",\"api\":\"%V\"%s}\n",
                     &url, &url,
-                    auth_required ? ",\"auth-required\":true" : "");
+                    ngx_http_cargo_index_token_needed(r, auth_required)
+                    ? ",\"auth-required\":true" : "");
     body.len = p - body.data;
 
     ngx_http_cargo_send(r, "application/json", &body);
 }
 
 
-static ngx_int_t
-ngx_http_cargo_index_document(ngx_http_request_t *r, ngx_str_t *path)
+/*
+ * Told so, cargo insists on a token of its own, and sends it: not needed by
+ * those whom the URL or the connection lets in, but by those whom nginx lets
+ * in for what they send as one.
+ */
+
+static ngx_uint_t
+ngx_http_cargo_index_token_needed(ngx_http_request_t *r,
+    ngx_uint_t auth_required)
 {
-    ngx_str_t               *params[3];
-    cargo_str_t              index_path, name;
-    cargo_error_t            error;
-    ngx_http_cargo_ctx_t    *ctx;
-    ngx_http_cargo_token_t   token;
+    ngx_http_cargo_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
 
-    index_path.data = path->data;
-    index_path.len = path->len;
+    switch (ctx->caller->by) {
+
+    case NGX_HTTP_CARGO_BY_URL:
+        return 0;
+
+    case NGX_HTTP_CARGO_BY_LOGIN:
+        return auth_required && r->headers_in.authorization != NULL;
+
+    default: /* NGX_HTTP_CARGO_BY_HEADER, NGX_HTTP_CARGO_NOBODY */
+        return auth_required;
+    }
+}
+
+
+static ngx_int_t
+ngx_http_cargo_index_document(ngx_http_request_t *r)
+{
+    ngx_str_t              path, *params[1];
+    cargo_str_t            index_path, name;
+    cargo_error_t          error;
+    ngx_http_cargo_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
+    path = ngx_http_cargo_uri_after(r, "/index/", 1);
+
+    index_path.data = path.data;
+    index_path.len = path.len;
 
     if (!ngx_http_cargo_encoded_slash(r)
         && cargo_name_of_index_path(index_path, &name, &error) == CARGO_OK)
@@ -170,13 +177,7 @@ ngx_http_cargo_index_document(ngx_http_request_t *r, ngx_str_t *path)
      * one may know that it is not there is decided where all such is.
      */
 
-    if (ngx_http_cargo_token(r, &token) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    params[0] = &ctx->registry;
-    params[1] = token.hash.len ? &token.hash : NULL;
-    params[2] = &ctx->crate;
+    params[0] = &ctx->crate;
 
     return ngx_http_cargo_query(r, NGX_HTTP_CARGO_INDEX_DOCUMENT, params,
                                 ngx_http_cargo_index_document_answered);
@@ -187,7 +188,7 @@ static void
 ngx_http_cargo_index_document_answered(ngx_http_request_t *r,
     ngx_http_cargo_answer_t *answer)
 {
-    ngx_str_t              modified, private;
+    ngx_str_t              modified;
     ngx_uint_t             auth_required;
     ngx_http_cargo_ctx_t  *ctx;
 
@@ -201,19 +202,19 @@ ngx_http_cargo_index_document_answered(ngx_http_request_t *r,
     }
 
     if (answer->status != NGX_HTTP_OK) {
-        ngx_http_finalize_request(r, ngx_http_cargo_refuse_text(r,
-                                          answer->status, &answer->body));
+        ngx_http_cargo_refuse_answer(r, answer);
         return;
     }
 
     modified = ngx_cargo_pg_field(answer->job,
                                   NGX_HTTP_CARGO_DOCUMENT_MODIFIED);
-    private = ngx_cargo_pg_field(answer->job,
-                                 NGX_HTTP_CARGO_DOCUMENT_AUTH_REQUIRED);
-    auth_required = (private.len && private.data[0] == 't');
+    auth_required = ngx_http_cargo_answer_flag(answer,
+                                     NGX_HTTP_CARGO_DOCUMENT_AUTH_REQUIRED);
 
     if (ngx_http_cargo_index_etag(r, &answer->body) != NGX_OK
-        || ngx_http_cargo_index_cache_control(r, auth_required) != NGX_OK)
+        || ngx_http_cargo_cache_control(r, auth_required,
+                                        NGX_HTTP_CARGO_INDEX_LIFETIME)
+           != NGX_OK)
     {
         ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
         return;
@@ -249,32 +250,4 @@ ngx_http_cargo_index_etag(ngx_http_request_t *r, ngx_str_t *document)
     tag.len = ngx_hex_dump(hex, hash, NGX_HTTP_CARGO_ETAG_LEN / 2) - hex;
 
     return ngx_http_cargo_set_etag(r, &tag);
-}
-
-
-/*
- * "no-cache" lets everybody keep a copy and makes everybody ask: cargo polls
- * for the new version right after a publish.
- */
-
-static ngx_int_t
-ngx_http_cargo_index_cache_control(ngx_http_request_t *r,
-    ngx_uint_t auth_required)
-{
-    ngx_str_t  value;
-
-    if (!auth_required) {
-        ngx_str_set(&value, "public, no-cache");
-        return ngx_http_cargo_add_header(r, "Cache-Control", &value);
-    }
-
-    ngx_str_set(&value, "private, no-cache");
-
-    if (ngx_http_cargo_add_header(r, "Cache-Control", &value) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    ngx_str_set(&value, "Authorization");
-
-    return ngx_http_cargo_add_header(r, "Vary", &value);
 }

@@ -1,8 +1,6 @@
 
 #include "ngx_http_cargo_conf.h"
 
-#include <jansson.h>
-
 
 static ngx_int_t ngx_http_cargo_init(ngx_conf_t *cf);
 static ngx_int_t ngx_http_cargo_init_module(ngx_cycle_t *cycle);
@@ -17,6 +15,10 @@ static ngx_conf_num_bounds_t  ngx_http_cargo_queue_bounds = {
 static ngx_conf_num_bounds_t  ngx_http_cargo_entries_bounds = {
     ngx_conf_check_num_bounds, 1, 1000000
 };
+
+
+static ngx_str_t  ngx_http_cargo_request = ngx_string("request");
+static ngx_str_t  ngx_http_cargo_request_uri = ngx_string("request_uri");
 
 
 static ngx_command_t  ngx_http_cargo_commands[] = {
@@ -89,6 +91,27 @@ static ngx_command_t  ngx_http_cargo_commands[] = {
       ngx_http_cargo_index_alias,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
+      NULL },
+
+    { ngx_string("cargo_user"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_set_complex_value_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_cargo_loc_conf_t, user),
+      NULL },
+
+    { ngx_string("cargo_user_from"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_cargo_user_from,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("cargo_token"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_set_complex_value_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_cargo_loc_conf_t, token),
       NULL },
 
     { ngx_string("cargo_blobs"),
@@ -202,7 +225,25 @@ ngx_http_cargo_init(ngx_conf_t *cf)
         return NGX_OK;
     }
 
+    mcf->request_variable = ngx_http_get_variable_index(cf,
+                                                 &ngx_http_cargo_request);
+    mcf->request_uri_variable = ngx_http_get_variable_index(cf,
+                                                 &ngx_http_cargo_request_uri);
+
+    if (mcf->request_variable == NGX_ERROR
+        || mcf->request_uri_variable == NGX_ERROR)
+    {
+        return NGX_ERROR;
+    }
+
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_REWRITE_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_http_cargo_secret_handler;
 
     h = ngx_array_push(&cmcf->phases[NGX_HTTP_PRECONTENT_PHASE].handlers);
     if (h == NULL) {

@@ -36,23 +36,17 @@ static void ngx_http_cargo_publish_inserted(ngx_http_request_t *r,
 ngx_int_t
 ngx_http_cargo_publish(ngx_http_request_t *r)
 {
-    ngx_int_t                rc;
-    ngx_str_t                action, *params[3];
-    ngx_http_cargo_ctx_t    *ctx;
-    ngx_http_cargo_token_t   token;
+    ngx_int_t   rc;
+    ngx_str_t   action, *params[1];
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
-
-    rc = ngx_http_cargo_write_token(r, &token);
+    rc = ngx_http_cargo_check_writer(r);
     if (rc != NGX_OK) {
         return rc;
     }
 
     ngx_str_set(&action, "publish");
 
-    params[0] = &ctx->registry;
-    params[1] = token.hash.len ? &token.hash : NULL;
-    params[2] = &action;
+    params[0] = &action;
 
     return ngx_http_cargo_query(r, NGX_HTTP_CARGO_AUTHENTICATE, params,
                                 ngx_http_cargo_publish_authenticated);
@@ -66,15 +60,14 @@ ngx_http_cargo_publish_authenticated(ngx_http_request_t *r,
     ngx_int_t  rc;
 
     if (answer->status != NGX_HTTP_OK) {
-        ngx_http_finalize_request(r, ngx_http_cargo_refuse_text(r,
-                                          answer->status, &answer->body));
+        ngx_http_cargo_refuse_answer(r, answer);
         return;
     }
 
     rc = ngx_http_cargo_publish_read(r);
 
     /* reading takes a reference of its own */
-    ngx_http_finalize_request(r, rc);
+    ngx_http_cargo_end(r, rc);
 }
 
 
@@ -140,9 +133,8 @@ ngx_http_cargo_publish_body(ngx_http_request_t *r)
     ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
 
     if (r->request_body == NULL || r->request_body->temp_file == NULL) {
-        ngx_http_finalize_request(r, ngx_http_cargo_refuse(r,
-                                          NGX_HTTP_BAD_REQUEST,
-                                          "invalid metadata length"));
+        ngx_http_cargo_end(r, ngx_http_cargo_refuse(r, NGX_HTTP_BAD_REQUEST,
+                                                    "invalid metadata length"));
         return;
     }
 
@@ -153,7 +145,7 @@ ngx_http_cargo_publish_body(ngx_http_request_t *r)
     }
 
     if (rc != NGX_OK) {
-        ngx_http_finalize_request(r, rc);
+        ngx_http_cargo_end(r, rc);
     }
 }
 
@@ -341,6 +333,13 @@ ngx_http_cargo_publish_checked(ngx_http_request_t *r)
                       upload->store.data);
     }
 
+    /* they live as long as the request */
+
+    ctx->crate.data = upload->name.data;
+    ctx->crate.len = upload->name.len;
+    ctx->version.data = upload->vers.data;
+    ctx->version.len = upload->vers.len;
+
     if (upload->rc != CARGO_OK) {
         rc = ngx_http_cargo_refuse(r, upload->error.status, "%s",
                                    upload->error.detail);
@@ -350,7 +349,7 @@ ngx_http_cargo_publish_checked(ngx_http_request_t *r)
     }
 
     if (rc != NGX_OK) {
-        ngx_http_finalize_request(r, rc);
+        ngx_http_cargo_end(r, rc);
     }
 }
 
@@ -361,18 +360,11 @@ ngx_http_cargo_publish_insert(ngx_http_request_t *r,
 {
     u_char                    checksum[sizeof("\\x") + NGX_CARGO_BLOB_HEX];
     u_char                    size[NGX_INT64_LEN];
-    ngx_int_t                 rc;
     ngx_str_t                 release, head, tail, sum, bytes, time;
-    ngx_str_t                *params[8];
-    ngx_http_cargo_token_t    token;
+    ngx_str_t                *params[6];
     ngx_cargo_blob_upload_t  *upload;
 
     upload = ctx->upload;
-
-    rc = ngx_http_cargo_write_token(r, &token);
-    if (rc != NGX_OK) {
-        return rc;
-    }
 
     release.data = upload->release.data;
     release.len = upload->release.len;
@@ -389,14 +381,12 @@ ngx_http_cargo_publish_insert(ngx_http_request_t *r,
     bytes.data = size;
     bytes.len = ngx_sprintf(size, "%uL", upload->size) - size;
 
-    params[0] = &ctx->registry;
-    params[1] = token.hash.len ? &token.hash : NULL;
-    params[2] = &release;
-    params[3] = &head;
-    params[4] = &tail;
-    params[5] = &sum;
-    params[6] = &bytes;
-    params[7] = &time;
+    params[0] = &release;
+    params[1] = &head;
+    params[2] = &tail;
+    params[3] = &sum;
+    params[4] = &bytes;
+    params[5] = &time;
 
     return ngx_http_cargo_query(r, NGX_HTTP_CARGO_PUBLISH, params,
                                 ngx_http_cargo_publish_inserted);
@@ -408,8 +398,7 @@ ngx_http_cargo_publish_inserted(ngx_http_request_t *r,
     ngx_http_cargo_answer_t *answer)
 {
     if (answer->status != NGX_HTTP_OK) {
-        ngx_http_finalize_request(r, ngx_http_cargo_refuse_text(r,
-                                          answer->status, &answer->body));
+        ngx_http_cargo_refuse_answer(r, answer);
         return;
     }
 

@@ -88,13 +88,18 @@ ngx_http_cargo_split(ngx_str_t path, ngx_str_t *segments, ngx_uint_t max)
 ngx_uint_t
 ngx_http_cargo_encoded_slash(ngx_http_request_t *r)
 {
-    u_char  *p, *last;
+    u_char                *p, *last;
+    ngx_str_t             *uri;
+    ngx_http_cargo_ctx_t  *ctx;
 
-    p = r->unparsed_uri.data;
-    last = ngx_strlchr(p, p + r->unparsed_uri.len, '?');
+    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
+    uri = (ctx && ctx->raw_uri.len) ? &ctx->raw_uri : &r->unparsed_uri;
+
+    p = uri->data;
+    last = ngx_strlchr(p, p + uri->len, '?');
 
     if (last == NULL) {
-        last = p + r->unparsed_uri.len;
+        last = p + uri->len;
     }
 
     return ngx_strlcasestrn(p, last, (u_char *) "%2f", 2) != NULL;

@@ -31,7 +31,7 @@
 #include <libpq-fe.h>
 
 
-#define NGX_CARGO_PG_PARAMS      8
+#define NGX_CARGO_PG_PARAMS      10
 
 /* the bitmap of prepared statements is a uint32_t */
 #define NGX_CARGO_PG_STATEMENTS  32
@@ -50,6 +50,7 @@ typedef struct {
     const char                     *text;
     ngx_uint_t                      params;
     ngx_uint_t                      writes;
+    ngx_uint_t                      listens;    /* on the listener's own */
 } ngx_cargo_pg_statement_t;
 
 
@@ -57,6 +58,10 @@ typedef struct {
     /* arrays for PQconnectStartParams(), ended by NULL */
     const char                    **keywords;
     const char                    **values;
+
+    /* of the listener, which a pooler may not be between */
+    const char                    **listen_keywords;
+    const char                    **listen_values;
 
     const ngx_cargo_pg_statement_t *statements;
 
@@ -101,6 +106,24 @@ struct ngx_cargo_pg_job_s {
 
 
 /*
+ * What a worker that listens is to do.  NOTIFY is only the doorbell: what has
+ * changed is asked for, since the last time, when it rings, at every interval
+ * and after every new connection, so that nothing is lost with a connection.
+ */
+typedef struct {
+    const ngx_cargo_pg_statement_t *listen;     /* no parameters */
+    const ngx_cargo_pg_statement_t *changes;    /* one: since when */
+    ngx_msec_t                      interval;
+
+    /* the parameter of the next question; NULL: SQL's null */
+    ngx_str_t                    *(*since)(void);
+
+    /* every answer, and every failure to get one */
+    ngx_cargo_pg_handler_pt         heard;
+} ngx_cargo_pg_listener_t;
+
+
+/*
  * Parses a conninfo string into the arrays; names of hosts are resolved now,
  * since libpq would do it in the event loop, blocking.  Returns NGX_CONF_OK
  * or a text for the configuration error.
@@ -112,6 +135,9 @@ char *ngx_cargo_pg_parse_conninfo(ngx_conf_t *cf, ngx_cargo_pg_conf_t *pcf,
 ngx_int_t ngx_cargo_pg_init_worker(ngx_cycle_t *cycle,
     ngx_cargo_pg_conf_t *pcf);
 void ngx_cargo_pg_exit_worker(void);
+
+/* in the one worker that listens, after init_worker() */
+void ngx_cargo_pg_listen(ngx_cargo_pg_listener_t *listener);
 
 /*
  * Called once, when the worker begins to exit: the last moment to submit what

@@ -11,6 +11,7 @@ static void ngx_cargo_pg_give_up(ngx_cargo_pg_connection_t *conn,
     const char *why);
 static void ngx_cargo_pg_event_handler(ngx_event_t *ev);
 static void ngx_cargo_pg_read(ngx_cargo_pg_connection_t *conn);
+static void ngx_cargo_pg_notifications(ngx_cargo_pg_connection_t *conn);
 static void ngx_cargo_pg_timer_handler(ngx_event_t *ev);
 static void ngx_cargo_pg_notice(void *data, const char *message);
 static char *ngx_cargo_pg_one_line(const char *message, char *line,
@@ -27,7 +28,8 @@ ngx_cargo_pg_connect(ngx_cargo_pg_connection_t *conn)
     ngx_log_debug1(NGX_LOG_DEBUG_CORE, conn->pool->log, 0,
                    "cargo pg: connecting (%s)", conn->pool->name);
 
-    conn->pg = PQconnectStartParams(conf->keywords, conf->values, 0);
+    conn->pg = PQconnectStartParams(conn->pool->keywords, conn->pool->values,
+                                    0);
 
     if (conn->pg == NULL) {
         ngx_cargo_pg_connect_failed(conn->pool, "out of memory");
@@ -356,6 +358,10 @@ ngx_cargo_pg_read(ngx_cargo_pg_connection_t *conn)
         ngx_cargo_pg_answered(pool);
     }
 
+    if (pool->notified) {
+        ngx_cargo_pg_notifications(conn);
+    }
+
     if (rc != NGX_OK || ngx_cargo_pg_flush(conn) != NGX_OK) {
         ngx_cargo_pg_broken(conn, "receiving");
 
@@ -380,6 +386,22 @@ ngx_cargo_pg_read(ngx_cargo_pg_connection_t *conn)
     }
 
     ngx_cargo_pg_complete(&done);
+}
+
+
+static void
+ngx_cargo_pg_notifications(ngx_cargo_pg_connection_t *conn)
+{
+    PGnotify    *notify;
+    ngx_uint_t   n;
+
+    for (n = 0; (notify = PQnotifies(conn->pg)) != NULL; n++) {
+        PQfreemem(notify);
+    }
+
+    if (n) {
+        conn->pool->notified();
+    }
 }
 
 

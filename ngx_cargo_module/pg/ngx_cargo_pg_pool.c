@@ -14,8 +14,6 @@
 #define NGX_CARGO_PG_BACKOFF_MAX   1000
 
 
-static ngx_int_t ngx_cargo_pg_pool_init(ngx_cargo_pg_pool_t *pool,
-    ngx_cycle_t *cycle, ngx_cargo_pg_conf_t *conf, ngx_uint_t n);
 static ngx_cargo_pg_connection_t *ngx_cargo_pg_least_busy(
     ngx_cargo_pg_pool_t *pool);
 static void ngx_cargo_pg_open_another(ngx_cargo_pg_pool_t *pool);
@@ -50,11 +48,30 @@ ngx_cargo_pg_init_worker(ngx_cycle_t *cycle, ngx_cargo_pg_conf_t *pcf)
     pool->name = "writes";
     pool->depth = NGX_CARGO_PG_WRITE_DEPTH;
 
-    return ngx_cargo_pg_pool_init(pool, cycle, pcf, pcf->write_connections);
+    if (ngx_cargo_pg_pool_init(pool, cycle, pcf, pcf->write_connections)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    pool = &ngx_cargo_pg_listen_pool;
+    pool->name = "changes";
+    pool->depth = NGX_CARGO_PG_READ_DEPTH;
+
+    if (ngx_cargo_pg_pool_init(pool, cycle, pcf, 1) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (pcf->listen_keywords) {
+        pool->keywords = pcf->listen_keywords;
+        pool->values = pcf->listen_values;
+    }
+
+    return NGX_OK;
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_cargo_pg_pool_init(ngx_cargo_pg_pool_t *pool, ngx_cycle_t *cycle,
     ngx_cargo_pg_conf_t *conf, ngx_uint_t n)
 {
@@ -63,6 +80,8 @@ ngx_cargo_pg_pool_init(ngx_cargo_pg_pool_t *pool, ngx_cycle_t *cycle,
 
     pool->conf = conf;
     pool->log = cycle->log;
+    pool->keywords = conf->keywords;
+    pool->values = conf->values;
 
     ngx_queue_init(&pool->waiting);
 
@@ -102,12 +121,13 @@ void
 ngx_cargo_pg_exit_worker(void)
 {
     ngx_uint_t            i, j;
-    ngx_cargo_pg_pool_t  *pools[2];
+    ngx_cargo_pg_pool_t  *pools[3];
 
     pools[0] = &ngx_cargo_pg_read_pool;
     pools[1] = &ngx_cargo_pg_write_pool;
+    pools[2] = &ngx_cargo_pg_listen_pool;
 
-    for (i = 0; i < 2; i++) {
+    for (i = 0; i < 3; i++) {
         for (j = 0; j < pools[i]->nconnections; j++) {
             ngx_cargo_pg_close(&pools[i]->connections[j]);
         }
@@ -178,8 +198,13 @@ ngx_cargo_pg_submit(ngx_cargo_pg_job_t *job)
 {
     ngx_cargo_pg_pool_t  *pool;
 
-    pool = job->statement->writes ? &ngx_cargo_pg_write_pool
-                                  : &ngx_cargo_pg_read_pool;
+    if (job->statement->listens) {
+        pool = &ngx_cargo_pg_listen_pool;
+
+    } else {
+        pool = job->statement->writes ? &ngx_cargo_pg_write_pool
+                                      : &ngx_cargo_pg_read_pool;
+    }
 
     if (pool->down
         && ngx_current_msec - pool->down_since > pool->conf->timeout)
@@ -397,6 +422,10 @@ ngx_cargo_pg_connected(ngx_cargo_pg_pool_t *pool)
         ngx_log_error(NGX_LOG_NOTICE, pool->log, 0,
                       "cargo pg: connected to the database again (%s)",
                       pool->name);
+    }
+
+    if (pool->opened) {
+        pool->opened();
     }
 
     ngx_post_event(&pool->dispatch, &ngx_posted_events);

@@ -51,6 +51,8 @@ struct ngx_cargo_pg_connection_s {
 struct ngx_cargo_pg_pool_s {
     const char                     *name;
     ngx_cargo_pg_conf_t            *conf;
+    const char                    **keywords;
+    const char                    **values;
     ngx_log_t                      *log;
 
     ngx_queue_t                     waiting;
@@ -66,9 +68,18 @@ struct ngx_cargo_pg_pool_s {
     ngx_msec_t                      down_since;
     time_t                          full_logged;
 
+    /* of the listener's pool; else NULL */
+    void                          (*opened)(void);
+    void                          (*notified)(void);
+
     unsigned                        down:1;     /* no connection is left */
     unsigned                        complained:1;
 };
+
+
+/* listen.c */
+
+extern ngx_cargo_pg_pool_t  ngx_cargo_pg_listen_pool;
 
 
 /* connection.c */
@@ -95,6 +106,8 @@ ngx_int_t ngx_cargo_pg_receive(ngx_cargo_pg_connection_t *conn,
 
 /* pool.c */
 
+ngx_int_t ngx_cargo_pg_pool_init(ngx_cargo_pg_pool_t *pool,
+    ngx_cycle_t *cycle, ngx_cargo_pg_conf_t *conf, ngx_uint_t n);
 void ngx_cargo_pg_dispatch(ngx_cargo_pg_pool_t *pool);
 void ngx_cargo_pg_complete(ngx_queue_t *done);
 void ngx_cargo_pg_put_back(ngx_cargo_pg_pool_t *pool,

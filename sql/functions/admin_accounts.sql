@@ -6,44 +6,206 @@ set search_path = pg_catalog, cargo_store, pg_temp
 as $$
     select to_jsonb($1)
            || jsonb_build_object(
-                  'roles', coalesce(jsonb_object_agg(r.name, m.role)
-                                        filter (where r.name is not null),
-                                    '{}'))
-      from members m
-           join registries r on r.id = m.registry_id
-     where m.account_id = ($1).id;
+                  'roles', coalesce((select jsonb_object_agg(r.name, m.role)
+                                       from members m
+                                            join registries r
+                                              on r.id = m.registry_id
+                                      where m.account_id = ($1).id), '{}'),
+                  'teams', array(select t.name
+                                   from team_members m
+                                        join teams t on t.id = m.team_id
+                                  where m.account_id = ($1).id
+                                  order by lower(t.name)));
 $$;
 
 comment on function cargo_store.account_object(cargo_store.accounts) is
-    'An account as the functions of cargo_admin give it: its columns and '
-    '"roles", an object of registry and role.';
+    'An account as the functions of cargo_admin give it: its columns, "roles", '
+    'an object of registry and role, and "teams", an array of names.';
 
 
-create or replace function cargo_store.find_account(
-    login text,
-    out status integer,
-    out detail text,
-    out account cargo_store.accounts)
-language plpgsql stable
+create or replace function cargo_store.replace_role(
+    registry_id bigint,
+    account_id integer,
+    team_id integer,
+    role cargo_store.member_role,
+    out former cargo_store.member_role)
+language plpgsql volatile
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 begin
-    select * into account
-      from accounts a
-     where lower(a.login) = lower(find_account.login collate "C");
+    if team_id is null then
+        delete from members m
+         where m.account_id = replace_role.account_id
+           and m.registry_id = replace_role.registry_id
+        returning m.role into former;
+
+        insert into members (registry_id, account_id, role)
+        select registry_id, account_id, role
+         where role is not null
+            on conflict on constraint members_pkey do update
+           set role = excluded.role;
+    else
+        delete from team_roles t
+         where t.team_id = replace_role.team_id
+           and t.registry_id = replace_role.registry_id
+        returning t.role into former;
+
+        insert into team_roles (registry_id, team_id, role)
+        select registry_id, team_id, role
+         where role is not null
+            on conflict on constraint team_roles_pkey do update
+           set role = excluded.role;
+    end if;
+
+    insert into changes (registry_id, kind)
+    values (registry_id, 'role');
+end
+$$;
+
+comment on function cargo_store.replace_role(bigint, integer, integer,
+                                             cargo_store.member_role) is
+    'Of an account or of a team, the other id is null.  role: null takes it '
+    'away.';
+
+
+create or replace function cargo_store.grant_role(
+    principal text,
+    registry text,
+    role text,
+    out status integer,
+    out body jsonb,
+    out before jsonb,
+    out after jsonb)
+language plpgsql volatile
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+declare
+    who    record;
+    target record;
+    former member_role;
+begin
+    select * into who from find_principal(principal);
+    select * into target from find_registry(registry);
+
+    status := greatest(who.status, target.status);
+    body := problem(coalesce(who.detail, target.detail));
+
+    if status <> 200 then
+        return;
+    end if;
+
+    if role is null
+        or role <> all (enum_range(null::member_role)::text[] || 'none'::text)
+    then
+        status := 400;
+        body := problem(format('`%s` is no role: use %s or none', role,
+                               array_to_string(enum_range(null::member_role),
+                                               ', ')));
+        return;
+    end if;
+
+    former := replace_role((target.registry).id, who.account_id, who.team_id,
+                           nullif(role, 'none')::member_role);
+
+    before := jsonb_build_object(
+                  'name', principal_name(who.account_id, who.team_id),
+                  'role', former);
+    after := before || jsonb_build_object('role', nullif(role, 'none'));
+
+    if who.team_id is null then
+        select account_object(a) into body
+          from accounts a where a.id = who.account_id;
+    else
+        select team_object(t) into body from teams t where t.id = who.team_id;
+    end if;
+end
+$$;
+
+comment on function cargo_store.grant_role(text, text, text) is
+    'What cargo_admin.grant_role() does, and for its row in the audit log the '
+    'principal and the role before and after.';
+
+
+create or replace function cargo_admin.grant_role(
+    principal text,
+    registry text,
+    role text,
+    out status integer,
+    out body jsonb)
+language plpgsql volatile
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+declare
+    granted record;
+begin
+    select * into granted
+      from cargo_store.grant_role(principal, registry, role);
+
+    status := granted.status;
+    body := granted.body;
+
+    perform audit_admin(registry, 'grant_role', null, null, status, body,
+                        granted.before, granted.after);
+end
+$$;
+
+comment on function cargo_admin.grant_role(text, text, text) is
+    'principal: `login` or `team:NAME`.  The one role that it has in the '
+    'registry from now on; none takes it away.  '
+    '200 with the account or the team; 400 no such role; 404 no such account, '
+    'team or registry.';
+
+
+create or replace function cargo_store.insert_account(
+    login text,
+    name text,
+    email text,
+    kind text,
+    registry text,
+    role text,
+    out status integer,
+    out body jsonb)
+language plpgsql volatile
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+declare
+    account accounts;
+begin
+    insert into accounts as a (login, name, email, kind)
+    values (login, name, email, kind)
+        on conflict do nothing
+    returning a.* into account;
 
     if not found then
-        status := 404;
-        detail := format('account `%s` does not exist', login);
+        status := 409;
+        body := problem(format('account `%s` exists already', login));
         return;
     end if;
 
     status := 200;
+    body := account_object(account);
+
+    if role is null then
+        return;
+    end if;
+
+    select g.status, g.body
+      into status, body
+      from cargo_store.grant_role(login, registry, role) g;
+
+    -- the role may be refused: then there must be no account either
+    if status <> 200 then
+        raise exception using errcode = 'triggered_action_exception';
+    end if;
+exception
+    when triggered_action_exception then
+        null;
 end
 $$;
 
-comment on function cargo_store.find_account(text) is
-    'By login, in any case.  200; 404 no such account.';
+comment on function cargo_store.insert_account(text, text, text, text, text,
+                                               text) is
+    'cargo_admin.create_account() without its checks.';
 
 
 create or replace function cargo_admin.create_account(
@@ -59,11 +221,8 @@ language plpgsql volatile
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 declare
-    detail  text;
-    account accounts;
+    detail text;
 begin
-    status := 400;
-
     if login is null or login !~ '^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$' then
         detail := format('`%s` cannot be a login: use a letter or digit and '
                          'up to 63 more of these and "_", ".", "@", "-"',
@@ -78,41 +237,16 @@ begin
     end if;
 
     if detail is not null then
-        body := jsonb_build_object('detail', detail);
-        return;
+        status := 400;
+        body := problem(detail);
+    else
+        select i.status, i.body
+          into status, body
+          from insert_account(login, name, email, kind, registry, role) i;
     end if;
 
-    -- the role may be refused: then there must be no account either
-    begin
-        insert into accounts as a (login, name, email, kind)
-        values (login, name, email, kind)
-            on conflict do nothing
-        returning a.* into account;
-
-        if not found then
-            status := 409;
-            body := jsonb_build_object(
-                        'detail', format('account `%s` exists already', login));
-            return;
-        end if;
-
-        if role is null then
-            status := 200;
-            body := cargo_store.account_object(account);
-            return;
-        end if;
-
-        select g.status, g.body
-          into status, body
-          from cargo_admin.grant_role(login, registry, role) g;
-
-        if status <> 200 then
-            raise exception using errcode = 'triggered_action_exception';
-        end if;
-    exception
-        when triggered_action_exception then
-            null;
-    end;
+    perform audit_admin(registry, 'create_account', null, null, status, body,
+                        null, case when status = 200 then body end);
 end
 $$;
 
@@ -121,71 +255,6 @@ comment on function cargo_admin.create_account(text, text, text, text, text,
     'kind: person or service.  registry and role: a first role, or null.  '
     '200 with the account; 400 bad login, kind or role; '
     '404 no such registry; 409 login taken.';
-
-
-create or replace function cargo_admin.grant_role(
-    login text,
-    registry text,
-    role text,
-    out status integer,
-    out body jsonb)
-language plpgsql volatile
-set search_path = pg_catalog, cargo_store, pg_temp
-as $$
-declare
-    found_account record;
-    granted_in    bigint;
-begin
-    select * into found_account from find_account(login);
-
-    if found_account.status <> 200 then
-        status := found_account.status;
-        body := jsonb_build_object('detail', found_account.detail);
-        return;
-    end if;
-
-    select r.id into granted_in from registries r where r.name = registry;
-
-    if not found then
-        status := 404;
-        body := jsonb_build_object(
-                    'detail', format('registry `%s` does not exist',
-                                     registry));
-        return;
-    end if;
-
-    if role = 'none' then
-        delete from members m
-         where m.account_id = (found_account.account).id
-           and m.registry_id = granted_in;
-
-    elsif role = any (enum_range(null::member_role)::text[]) then
-        insert into members as m (registry_id, account_id, role)
-        values (granted_in, (found_account.account).id, role::member_role)
-            on conflict on constraint members_pkey do update
-           set role = excluded.role;
-
-    else
-        status := 400;
-        body := jsonb_build_object(
-                    'detail', format('`%s` is no role: use %s or none', role,
-                                     array_to_string(
-                                         enum_range(null::member_role), ', ')));
-        return;
-    end if;
-
-    insert into changes (registry_id, kind)
-    values (granted_in, 'role');
-
-    status := 200;
-    body := account_object(found_account.account);
-end
-$$;
-
-comment on function cargo_admin.grant_role(text, text, text) is
-    'The one role that the account has in the registry from now on; none '
-    'takes it away.  '
-    '200 with the account; 400 no such role; 404 no such account or registry.';
 
 
 create or replace function cargo_admin.disable_account(
@@ -197,28 +266,33 @@ language plpgsql volatile
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 declare
-    found_account record;
-    account       accounts;
+    target  record;
+    account accounts;
+    before  jsonb;
 begin
-    select * into found_account from find_account(login);
+    select * into target from find_account(login);
 
-    if found_account.status <> 200 then
-        status := found_account.status;
-        body := jsonb_build_object('detail', found_account.detail);
-        return;
+    status := target.status;
+    body := problem(target.detail);
+
+    if status = 200 then
+        before := account_object(target.account);
+
+        update accounts a
+           set disabled_at = case when disabled
+                                  then coalesce(a.disabled_at, now()) end
+         where a.id = (target.account).id
+        returning a.* into account;
+
+        insert into changes (kind) values ('account');
+
+        body := account_object(account);
     end if;
 
-    update accounts a
-       set disabled_at = case when disabled
-                              then coalesce(a.disabled_at, now()) end
-     where a.id = (found_account.account).id
-    returning a.* into account;
-
-    insert into changes (kind)
-    values ('account');
-
-    status := 200;
-    body := account_object(account);
+    perform audit_admin(null, case when disabled then 'disable_account'
+                                   else 'enable_account' end,
+                        null, null, status, body, before,
+                        case when status = 200 then body end);
 end
 $$;
 

@@ -1,51 +1,76 @@
 -- A setting is a column of cargo_store.registries; the catalogue knows names
 -- and types, so that a new setting is a new column and nothing else.
 
+create or replace function cargo_store.settings()
+returns table (name text, type oid, number smallint)
+language sql stable
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+    select a.attname, a.atttypid, a.attnum
+      from pg_attribute a
+     where a.attrelid = 'registries'::regclass
+       and a.attnum > 0
+       and not a.attisdropped
+       and a.attname not in ('id', 'name', 'created_at');
+$$;
+
+comment on function cargo_store.settings() is
+    'The settings that there are.';
+
+
+create or replace function cargo_store.check_setting(
+    name text,
+    type oid,
+    value jsonb)
+returns text
+language sql stable
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+    select case
+           when type is null then
+               format('there is no setting `%s`; there are: %s', $1,
+                      (select string_agg(s.name, ', ' order by s.number)
+                         from settings() s))
+           when type = 'boolean'::regtype then
+               case when jsonb_typeof(value) <> 'boolean'
+                    then format('setting `%s` must be true or false', $1) end
+           when type = 'member_role'::regtype then
+               case when jsonb_typeof(value) <> 'string'
+                         or value->>0 <> all (enum_range(null::member_role)
+                                                  ::text[])
+                    then format('setting `%s` must be a role: %s', $1,
+                                array_to_string(enum_range(null::member_role),
+                                                ', ')) end
+           when jsonb_typeof(value) <> 'number'
+               or value::text !~ '^[0-9]{1,9}$'
+           then
+               format('setting `%s` must be a whole number between 0 and '
+                      '999999999', $1)
+           end;
+$$;
+
+comment on function cargo_store.check_setting(text, oid, jsonb) is
+    'What is wrong with the value of a setting of a type (null: there is no '
+    'such setting), in a sentence; null when nothing is.';
+
+
 create or replace function cargo_store.check_settings(settings jsonb)
 returns text
 language plpgsql stable
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
-declare
-    problem text;
 begin
     if jsonb_typeof(settings) is distinct from 'object' then
         return 'settings must be a JSON object';
     end if;
 
-    select case
-           when a.attname is null then
-               format('there is no setting `%s`; there are: %s', s.key,
-                      (select string_agg(b.attname, ', ' order by b.attnum)
-                         from pg_attribute b
-                        where b.attrelid = 'registries'::regclass
-                          and b.attnum > 0
-                          and not b.attisdropped
-                          and b.attname not in ('id', 'name', 'created_at')))
-           when a.atttypid = 'boolean'::regtype then
-               format('setting `%s` must be true or false', s.key)
-           else
-               format('setting `%s` must be a whole number between 0 and '
-                      '999999999', s.key)
-           end
-      into problem
-      from jsonb_each(settings) s
-           left join pg_attribute a
-                  on a.attrelid = 'registries'::regclass
-                 and a.attnum > 0
-                 and not a.attisdropped
-                 and a.attname not in ('id', 'name', 'created_at')
-                 and a.attname = s.key
-     where a.attname is null
-        or case a.atttypid
-           when 'boolean'::regtype then jsonb_typeof(s.value) <> 'boolean'
-           else jsonb_typeof(s.value) <> 'number'
-                or s.value::text !~ '^[0-9]{1,9}$'
-           end
-     order by s.key
-     limit 1;
-
-    return problem;
+    return (select c.problem
+              from jsonb_each(settings) g
+                   left join settings() s on s.name = g.key,
+                   check_setting(g.key, s.type, g.value) c(problem)
+             where c.problem is not null
+             order by g.key
+             limit 1);
 end
 $$;
 
@@ -55,8 +80,9 @@ comment on function cargo_store.check_settings(jsonb) is
 
 create or replace function cargo_store.apply_settings(
     name text,
-    settings jsonb)
-returns jsonb
+    settings jsonb,
+    out before jsonb,
+    out after jsonb)
 language plpgsql volatile
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
@@ -68,31 +94,27 @@ begin
      where t.name = apply_settings.name
        for no key update;
 
+    before := to_jsonb(r);
     r := jsonb_populate_record(r, settings);
+    after := to_jsonb(r);
 
-    update registries t
-       set auth_required = r.auth_required,
-           require_description = r.require_description,
-           require_license = r.require_license,
-           allow_wildcard_dependencies = r.allow_wildcard_dependencies,
-           allow_unknown_dependencies = r.allow_unknown_dependencies,
-           max_dependencies = r.max_dependencies,
-           max_features = r.max_features,
-           max_keywords = r.max_keywords,
-           max_categories = r.max_categories,
-           description_max = r.description_max
-     where t.id = r.id;
+    execute (select format('update registries t set (%s) = row(%s) '
+                           'where t.id = $1.id',
+                           string_agg(format('%I', s.name), ', '
+                                      order by s.number),
+                           string_agg(format('$1.%I', s.name), ', '
+                                      order by s.number))
+               from settings() s)
+      using r;
 
     insert into changes (registry_id, kind)
     values (r.id, 'settings');
-
-    return to_jsonb(r);
 end
 $$;
 
 comment on function cargo_store.apply_settings(text, jsonb) is
-    'Stores settings that check_settings() has passed; the registry as it is '
-    'then.';
+    'Stores settings that check_settings() has passed; the registry as it was '
+    'and as it is then.';
 
 
 create or replace function cargo_admin.create_registry(
@@ -104,33 +126,33 @@ language plpgsql volatile
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 declare
-    problem text := check_settings(coalesce(settings, '{}'));
+    refusal text := check_settings(coalesce(settings, '{}'));
 begin
     if name is null or name !~ '^[a-z][a-z0-9_-]{0,63}$' then
-        problem := format('`%s` cannot be the name of a registry: use a lower '
+        refusal := format('`%s` cannot be the name of a registry: use a lower '
                           'case letter and up to 63 more of a-z, 0-9, "-" and '
                           '"_"', name);
     end if;
 
-    if problem is not null then
+    if refusal is not null then
         status := 400;
-        body := jsonb_build_object('detail', problem);
-        return;
+        body := problem(refusal);
+    else
+        insert into registries (name)
+        values (name)
+            on conflict do nothing;
+
+        if found then
+            status := 200;
+            body := (apply_settings(name, coalesce(settings, '{}'))).after;
+        else
+            status := 409;
+            body := problem(format('registry `%s` exists already', name));
+        end if;
     end if;
 
-    insert into registries (name)
-    values (name)
-        on conflict do nothing;
-
-    if not found then
-        status := 409;
-        body := jsonb_build_object(
-                    'detail', format('registry `%s` exists already', name));
-        return;
-    end if;
-
-    status := 200;
-    body := apply_settings(name, coalesce(settings, '{}'));
+    perform audit_admin(name, 'create_registry', null, null, status, body,
+                        null, case when status = 200 then body end);
 end
 $$;
 
@@ -148,25 +170,31 @@ language plpgsql volatile
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 declare
-    problem text := check_settings(settings);
+    target  record;
+    refusal text := check_settings(settings);
+    before  jsonb;
+    after   jsonb;
 begin
-    if not exists (select from registries r
-                    where r.name = set_registry.name)
-    then
-        status := 404;
-        body := jsonb_build_object(
-                    'detail', format('registry `%s` does not exist', name));
-        return;
-    end if;
+    select * into target from find_registry(name);
 
-    if problem is not null then
+    status := target.status;
+    body := problem(target.detail);
+
+    if status = 200 and refusal is not null then
         status := 400;
-        body := jsonb_build_object('detail', problem);
-        return;
+        body := problem(refusal);
     end if;
 
-    status := 200;
-    body := apply_settings(name, settings);
+    if status = 200 then
+        select a.before, a.after
+          into before, after
+          from apply_settings(name, settings) a;
+
+        body := after;
+    end if;
+
+    perform audit_admin(name, 'set_registry', null, null, status, body, before,
+                        after);
 end
 $$;
 

@@ -1,72 +1,205 @@
--- Who calls.  Everything that decides on a token is here: token_access() says
--- what the token is worth in a registry, open_for_read() and open_for_write()
--- turn that into the answers that cargo understands (401 where it reads, with
--- the hint to log in that it prints itself; 403 where it writes).
+-- Who calls.  Everything that decides on a credential is here: identify() says
+-- what it is worth in a registry, open_for_read() and open_for_write() turn
+-- that into the answers that cargo understands (401 where it reads, with the
+-- hint to log in that it prints itself; 403 where it writes).
 
-create or replace function cargo_store.token_access(
+create or replace function cargo_store.role_in(
     registry_id bigint,
-    token bytea,
-    out account_id integer,
-    out role cargo_store.member_role,
-    out token_id bigint,
-    out last_used_at timestamptz,
-    out refusal text)
+    account_id integer)
+returns cargo_store.member_role
+language sql stable
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+    select max(r.role)
+      from (select m.role
+              from members m
+             where m.account_id = $2
+               and m.registry_id = $1
+            union all
+            select t.role
+              from team_members b
+                   join team_roles t on t.team_id = b.team_id
+             where b.account_id = $2
+               and t.registry_id = $1) r;
+$$;
+
+comment on function cargo_store.role_in(bigint, integer) is
+    'The highest role that the account has, by itself or by its teams; null: '
+    'none.';
+
+
+create or replace function cargo_store.token_refusal(
+    token cargo_store.tokens,
+    account cargo_store.accounts)
+returns text
+language plpgsql stable
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+begin
+    if token.revoked_at is not null then
+        return 'the token has been revoked; ask an administrator of the '
+               'registry for a new one and run `cargo login`';
+
+    elsif token.expires_at <= now() then
+        return format('the token expired on %s; ask an administrator of the '
+                      'registry for a new one and run `cargo login`',
+                      to_char(token.expires_at at time zone 'UTC',
+                              'YYYY-MM-DD HH24:MI "UTC"'));
+
+    elsif account.disabled_at is not null then
+        return 'the account of the token is disabled; ask an administrator of '
+               'the registry';
+    end if;
+
+    return null;
+end
+$$;
+
+comment on function cargo_store.token_refusal(cargo_store.tokens,
+                                              cargo_store.accounts) is
+    'Why a known token is not good; null: it is.';
+
+
+create or replace function cargo_store.identify_token(
+    access cargo_store.access,
+    hash bytea)
+returns cargo_store.access
 language plpgsql stable
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 declare
-    revoked_at  timestamptz;
-    expires_at  timestamptz;
-    disabled_at timestamptz;
+    token   tokens;
+    account accounts;
 begin
-    select a.id, m.role, t.id, t.last_used_at,
-           t.revoked_at, t.expires_at, a.disabled_at
-      into account_id, role, token_id, last_used_at,
-           revoked_at, expires_at, disabled_at
+    select * into token
       from tokens t
-           join accounts a on a.id = t.account_id
-           join members m on m.account_id = t.account_id
-     where t.hash = token_access.token
-       and m.registry_id = token_access.registry_id
+     where t.hash = identify_token.hash
        and (t.registry_id is null
-            or t.registry_id = token_access.registry_id);
+            or t.registry_id = (access.settings).id);
+
+    access.role := role_in((access.settings).id, token.account_id);
 
     -- a token of somebody who has no business here must look like any other
     -- string of characters
-    if not found then
-        refusal := 'this registry does not know the token; run `cargo login` '
-                   'with a token of this registry';
-
-    elsif revoked_at is not null then
-        refusal := 'the token has been revoked; ask an administrator of the '
-                   'registry for a new one and run `cargo login`';
-
-    elsif expires_at <= now() then
-        refusal := format('the token expired on %s; ask an administrator of '
-                          'the registry for a new one and run `cargo login`',
-                          to_char(expires_at at time zone 'UTC',
-                                  'YYYY-MM-DD HH24:MI "UTC"'));
-
-    elsif disabled_at is not null then
-        refusal := 'the account of the token is disabled; ask an '
-                   'administrator of the registry';
+    if access.role is null then
+        access.status := 401;
+        access.body := 'this registry does not know the token; run `cargo '
+                       'login` with a token of this registry';
+        return access;
     end if;
+
+    select * into account from accounts a where a.id = token.account_id;
+
+    access.account_id := account.id;
+    access.account := account.login;
+    access.token_id := token.id;
+    access.token_name := token.name;
+    access.last_used_at := token.last_used_at;
+    access.expires_at := token.expires_at;
+    access.endpoint_scopes := token.endpoint_scopes;
+    access.crate_scopes := array(select canonical_name(p)
+                                   from unnest(token.crate_scopes) p);
+    access.crate_scopes := nullif(access.crate_scopes, '{}');
+    access.body := token_refusal(token, account);
+    access.status := case when access.body is null then 200 else 401 end;
+
+    return access;
 end
 $$;
 
-comment on function cargo_store.token_access(bigint, bytea) is
-    'What a token is worth in a registry; refusal is null when it is good.';
+comment on function cargo_store.identify_token(cargo_store.access, bytea) is
+    'By the hash of a token.  200; 401 unknown here, revoked, expired, of a '
+    'disabled account.';
 
 
-create or replace function cargo_store.touch_token(
-    token_id bigint,
-    last_used_at timestamptz)
+create or replace function cargo_store.identify_login(
+    access cargo_store.access,
+    login text)
+returns cargo_store.access
+language plpgsql stable
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+declare
+    account accounts;
+begin
+    select * into account
+      from accounts a
+     where lower(a.login) = lower(identify_login.login collate "C");
+
+    access.role := role_in((access.settings).id, account.id);
+    access.status := 403;
+
+    if access.role is null then
+        access.body := format('the user `%s` has no role in registry `%s`; '
+                              'ask an administrator of the registry',
+                              login, (access.settings).name);
+        return access;
+    end if;
+
+    access.account_id := account.id;
+    access.account := account.login;
+
+    if account.disabled_at is not null then
+        access.body := format('the account `%s` is disabled; ask an '
+                              'administrator of the registry', account.login);
+    else
+        access.status := 200;
+    end if;
+
+    return access;
+end
+$$;
+
+comment on function cargo_store.identify_login(cargo_store.access, text) is
+    'Somebody whom nginx has authenticated.  200; 403 no role here, disabled.';
+
+
+create or replace function cargo_store.identify(
+    registry text,
+    caller cargo.caller)
+returns cargo_store.access
+language plpgsql stable
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+declare
+    access cargo_store.access;
+begin
+    select r into access.settings from registries r where r.name = registry;
+
+    if not found then
+        access.status := 404;
+        access.body := no_registry(registry);
+        return access;
+    end if;
+
+    if caller.token is not null then
+        return identify_token(access, caller.token);
+
+    elsif caller.login is not null then
+        return identify_login(access, caller.login);
+    end if;
+
+    access.status := 401;
+    access.body := null;
+
+    return access;
+end
+$$;
+
+comment on function cargo_store.identify(text, cargo.caller) is
+    'A token decides, without one the login.  200; 401 nobody (with a body '
+    'if the token is not good); 403 a login without rights; 404 no such '
+    'registry.';
+
+
+create or replace function cargo_store.touch_token(access cargo_store.access)
 returns void
 language plpgsql volatile
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 begin
-    if last_used_at > now() - interval '1 minute'
+    if access.token_id is null
+        or access.last_used_at > now() - interval '1 minute'
         or current_setting('transaction_read_only')::boolean
     then
         return;
@@ -76,156 +209,181 @@ begin
     update tokens
        set last_used_at = now()
      where id = (select t.id from tokens t
-                  where t.id = token_id
+                  where t.id = access.token_id
                     for no key update skip locked);
 end
 $$;
 
-comment on function cargo_store.touch_token(bigint, timestamptz) is
+comment on function cargo_store.touch_token(cargo_store.access) is
     'Notes the use of a token, at most once a minute.';
+
+
+create or replace function cargo_store.scope_refusal(
+    access cargo_store.access,
+    needed text[],
+    crate text default null)
+returns text
+language plpgsql immutable
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+begin
+    if not access.endpoint_scopes && needed then
+        return format('this token does not have the required permissions to '
+                      'perform this action: it needs the scope `%s`',
+                      array_to_string(needed, '` or `'));
+
+    elsif crate is not null
+        and not name_matches(canonical_name(crate), access.crate_scopes)
+    then
+        return format('this token does not have the required permissions to '
+                      'perform this action: it is not for crate `%s`', crate);
+    end if;
+
+    return null;
+end
+$$;
+
+comment on function cargo_store.scope_refusal(cargo_store.access, text[],
+                                              text) is
+    'Why the token is not enough (403): it has none of the needed scopes, or '
+    'may not change the crate; null: it is, as is a login.';
 
 
 create or replace function cargo_store.open_for_read(
     registry text,
-    token bytea,
-    out status integer,
-    out body text,
-    out registry_id bigint,
-    out auth_required boolean,
-    out token_id bigint,
-    out last_used_at timestamptz)
+    caller cargo.caller)
+returns cargo_store.access
 language plpgsql stable
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 declare
-    access record;
+    access  cargo_store.access := identify(registry, caller);
+    nobody  cargo_store.access;
+    refusal text;
 begin
-    select r.id, r.auth_required
-      into registry_id, auth_required
-      from registries r
-     where r.name = registry;
-
-    if not found then
-        status := 404;
-        body := no_registry(registry);
-        auth_required := false;
-        return;
+    if access.status = 404 then
+        return access;
     end if;
 
-    status := 200;
-    body := '';
+    if access.status = 200 then
+        refusal := scope_refusal(access, '{read}');
 
-    if not auth_required then
-        return;
+        if refusal is not null then
+            access.status := 403;
+            access.body := refusal;
+        end if;
     end if;
 
-    if token is null then
-        status := 401;
-        body := 'a token is needed: run `cargo login` with a token of this '
-                'registry';
-        return;
+    if access.status <> 200 and not (access.settings).auth_required then
+        -- in a public registry who is not good is nobody
+        nobody.settings := access.settings;
+        nobody.status := 200;
+        access := nobody;
     end if;
 
-    select * into access from token_access(registry_id, token);
-
-    if access.refusal is not null then
-        status := 401;
-        body := 'token rejected: ' || access.refusal;
-        return;
+    if access.status = 401 then
+        access.body := coalesce('token rejected: ' || access.body,
+                                'a token is needed: run `cargo login` with a '
+                                'token of this registry');
     end if;
 
-    token_id := access.token_id;
-    last_used_at := access.last_used_at;
+    return access;
 end
 $$;
 
-comment on function cargo_store.open_for_read(text, bytea) is
-    '200; 401 no good token for a private registry; 404 no such registry.';
+comment on function cargo_store.open_for_read(text, cargo.caller) is
+    '200; of a private registry 401 no good token, 403 a token without the '
+    'scope, a login without rights; 404 no such registry.';
 
 
 create or replace function cargo_store.open_for_write(
     registry text,
-    token bytea,
+    caller cargo.caller,
     needed cargo_store.member_role,
-    out status integer,
-    out body text,
-    out settings cargo_store.registries,
-    out account_id integer,
-    out role cargo_store.member_role)
+    scopes text[],
+    crate text default null)
+returns cargo_store.access
 language plpgsql volatile
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 declare
-    access record;
+    access cargo_store.access := identify(registry, caller);
 begin
-    select * into settings from registries r where r.name = registry;
-
-    if not found then
-        status := 404;
-        body := no_registry(registry);
-        return;
+    if access.status = 401 then
+        access.status := 403;
+        access.body := coalesce('authentication failed: ' || access.body,
+                                'this action requires authentication; run '
+                                '`cargo login` with a token of this registry');
     end if;
 
-    status := 403;
-
-    if token is null then
-        body := 'this action requires authentication; run `cargo login` with '
-                'a token of this registry';
-        return;
+    if access.status <> 200 then
+        return access;
     end if;
 
-    select * into access from token_access(settings.id, token);
+    perform touch_token(access);
 
-    if access.refusal is not null then
-        body := 'authentication failed: ' || access.refusal;
-        return;
+    access.body := scope_refusal(access, scopes, crate);
+
+    if access.body is null and access.role < needed then
+        access.body := format('this action needs the role %s or a higher one '
+                              'in registry `%s`, the account `%s` has the '
+                              'role %s; ask an administrator of the registry',
+                              needed, registry, access.account, access.role);
     end if;
 
-    perform touch_token(access.token_id, access.last_used_at);
-
-    if access.role < needed then
-        body := format('this action needs the role %s or a higher one in '
-                       'registry `%s`, the account of the token has the role '
-                       '%s; ask an administrator of the registry',
-                       needed, registry, access.role);
-        return;
+    if access.body is not null then
+        access.status := 403;
     end if;
 
-    status := 200;
-    body := '';
-    account_id := access.account_id;
-    role := access.role;
+    return access;
 end
 $$;
 
-comment on function cargo_store.open_for_write(text, bytea,
-                                               cargo_store.member_role) is
-    '200; 403 no good token or too low a role; 404 no such registry.';
+comment on function cargo_store.open_for_write(text, cargo.caller,
+                                               cargo_store.member_role,
+                                               text[], text) is
+    'scopes: one of these is enough; null: any good token.  crate: which one '
+    'is to be changed.  '
+    '200; 403 no good token, wrong scope, too low a role; 404 no such '
+    'registry.';
 
 
 create or replace function cargo.authenticate(
     registry text,
-    token bytea,
+    caller cargo.caller,
     action text,
     out status integer,
-    out body text)
+    out body text,
+    out account text,
+    out token_name text)
 language plpgsql volatile security definer
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
+declare
+    access cargo_store.access;
 begin
     if action is distinct from 'publish' then
         raise exception 'unknown action "%"', action
             using errcode = 'invalid_parameter_value';
     end if;
 
-    select a.status, a.body
-      into status, body
-      from open_for_write(registry, token, 'publisher') a;
+    access := open_for_write(registry, caller, 'publisher',
+                             '{publish-new,publish-update}');
+
+    status := access.status;
+    body := access.body;
+    account := access.account;
+    token_name := access.token_name;
+
+    if status <> 200 then
+        perform audit(access, registry, caller, action, null, null, status,
+                      body);
+    end if;
 end
 $$;
 
-comment on function cargo.authenticate(text, bytea, text) is
-    'May this token publish here?  Asked before an upload is read; '
+comment on function cargo.authenticate(text, cargo.caller, text) is
+    'May the caller publish here?  Asked before an upload is read; '
     'cargo.publish() decides again.  action: publish.  '
-    '200 with an empty body; 403 no good token or too low a role; '
+    '200 with an empty body; 403 no good token, wrong scope, too low a role; '
     '404 no such registry.';

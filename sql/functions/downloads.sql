@@ -1,11 +1,13 @@
 create or replace function cargo.download(
     registry text,
-    token bytea,
+    caller cargo.caller,
     crate text,
     version text,
     expected_checksum text,
     out status integer,
     out body text,
+    out account text,
+    out token_name text,
     out checksum text,
     out version_id bigint,
     out auth_required boolean)
@@ -13,17 +15,29 @@ language plpgsql stable security definer
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 declare
+    access cargo_store.access := open_for_read(registry, caller);
     target record;
 begin
-    select * into target from open_version(registry, token, crate, version);
-
-    status := target.status;
-    body := target.body;
-    auth_required := target.auth_required;
+    status := access.status;
+    body := access.body;
+    account := access.account;
+    token_name := access.token_name;
+    auth_required := (access.settings).auth_required;
 
     if status <> 200 then
         return;
     end if;
+
+    select * into target from find_version(access, crate, version);
+
+    status := target.status;
+    body := target.body;
+
+    if status <> 200 then
+        return;
+    end if;
+
+    auth_required := auth_required or target.restricted;
 
     if lower(expected_checksum) <> target.checksum then
         status := 404;
@@ -37,11 +51,13 @@ begin
 end
 $$;
 
-comment on function cargo.download(text, bytea, text, text, text) is
+comment on function cargo.download(text, cargo.caller, text, text, text) is
     'The file of a version, yanked or not.  expected_checksum: hex, or null '
-    'when the request named none.  '
+    'when the request named none.  auth_required: not everybody who asks is '
+    'given this.  '
     '200 with the checksum that names the blob and the id to count under; '
-    '401 no good token for a private registry; '
+    '401 no good token for a private registry; 403 one without the scope '
+    'read, a login without rights; '
     '404 no such registry, crate or version, or other checksum.';
 
 
@@ -152,6 +168,7 @@ begin
         select v.id, v.crate_id, w.n
           from wanted w
                join versions v on v.id = w.id
+          order by v.id
            for key share of v),
     by_version as (
         insert into version_downloads as d (version_id, date, downloads)

@@ -3,42 +3,47 @@
 
 create or replace function cargo.index_config(
     registry text,
-    token bytea,
+    caller cargo.caller,
     out status integer,
     out body text,
+    out account text,
+    out token_name text,
     out auth_required boolean)
 language plpgsql volatile security definer
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 declare
-    caller record;
+    access cargo_store.access := open_for_read(registry, caller);
 begin
-    select * into caller from open_for_read(registry, token);
-
-    status := caller.status;
-    body := caller.body;
-    auth_required := caller.auth_required;
+    status := access.status;
+    body := access.body;
+    account := access.account;
+    token_name := access.token_name;
+    auth_required := (access.settings).auth_required;
 
     -- cargo asks for config.json once in every run: the one read that counts
     -- as a use of the token, so that the others can go to a replica
-    if caller.token_id is not null then
-        perform touch_token(caller.token_id, caller.last_used_at);
+    if status = 200 then
+        perform touch_token(access);
     end if;
 end
 $$;
 
-comment on function cargo.index_config(text, bytea) is
+comment on function cargo.index_config(text, cargo.caller) is
     'Is there such a registry, does it ask for a token, is this one good?  '
     '200 with an empty body; 401 no good token for a private registry; '
+    '403 one without the scope read, a login without rights; '
     '404 no such registry.';
 
 
 create or replace function cargo.index_document(
     registry text,
-    token bytea,
+    caller cargo.caller,
     crate text,
     out status integer,
     out body text,
+    out account text,
+    out token_name text,
     out modified bigint,
     out auth_required boolean)
 language plpgsql stable security definer
@@ -46,13 +51,14 @@ set search_path = pg_catalog, cargo_store, pg_temp
 set enable_bitmapscan = off
 as $$
 declare
-    caller record;
+    access     cargo_store.access := open_for_read(registry, caller);
+    restricted boolean;
 begin
-    select * into caller from open_for_read(registry, token);
-
-    status := caller.status;
-    body := caller.body;
-    auth_required := caller.auth_required;
+    status := access.status;
+    body := access.body;
+    account := access.account;
+    token_name := access.token_name;
+    auth_required := (access.settings).auth_required;
 
     if status <> 200 then
         return;
@@ -60,7 +66,7 @@ begin
 
     -- The inner order by is read off the index, and the aggregate keeps it; a
     -- bitmap scan would collect the same pages and then sort wide rows.
-    select extract(epoch from c.index_modified),
+    select extract(epoch from c.index_modified), c.restricted,
            (select string_agg(l.line, '')
               from (select v.index_head
                            || case when v.yanked then 'true' else 'false' end
@@ -68,22 +74,28 @@ begin
                       from versions v
                      where v.crate_id = c.id
                      order by v.id) l)
-      into modified, body
+      into modified, restricted, body
       from crates c
-     where c.registry_id = caller.registry_id
+     where c.registry_id = (access.settings).id
        and c.canonical_name = replace(crate, '-', '_')
-       and lower(c.name) = crate;
+       and lower(c.name) = crate
+       and sees(c, access);
 
     if body is null then
         status := 404;
         body := no_crate(crate);
         modified := null;
+
+    elsif restricted then
+        auth_required := true;
     end if;
 end
 $$;
 
-comment on function cargo.index_document(text, bytea, text) is
+comment on function cargo.index_document(text, cargo.caller, text) is
     'The index document of a crate, named as in the index path: lower case, '
-    '"-" and "_" as they are.  modified: seconds since 1970.  '
+    '"-" and "_" as they are.  modified: seconds since 1970.  auth_required: '
+    'not everybody who asks is given this.  '
     '200 with the lines in publish order; 401 no good token for a private '
-    'registry; 404 no such registry or crate.';
+    'registry; 403 one without the scope read, a login without rights; '
+    '404 no such registry or crate.';

@@ -30,30 +30,64 @@ comment on function cargo_store.no_crate(text) is
     'The sentence for 404, unknown crate.';
 
 
+create or replace function cargo_store.find_crate(
+    access cargo_store.access,
+    crate text,
+    out status integer,
+    out body text,
+    out crate_id bigint,
+    out name text)
+language plpgsql stable
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+begin
+    select c.id, c.name
+      into crate_id, name
+      from crates c
+     where c.registry_id = (access.settings).id
+       and c.canonical_name = canonical_name(crate)
+       and sees(c, access);
+
+    if found then
+        status := 200;
+        body := '';
+    else
+        status := 404;
+        body := no_crate(crate);
+    end if;
+end
+$$;
+
+comment on function cargo_store.find_crate(cargo_store.access, text) is
+    'The crate under any spelling.  200; 404 none that the caller sees.';
+
+
 create or replace function cargo_store.find_version(
-    registry_id bigint,
+    access cargo_store.access,
     crate text,
     version text,
     out status integer,
     out body text,
     out crate_id bigint,
     out version_id bigint,
-    out checksum text)
+    out checksum text,
+    out restricted boolean)
 language plpgsql stable
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 begin
     -- the unique index holds numbers without build metadata
-    select c.id, v.id, encode(v.checksum, 'hex')
-      into crate_id, version_id, checksum
+    select c.id, v.id, encode(v.checksum, 'hex'), c.restricted
+      into crate_id, version_id, checksum, restricted
       from crates c
            left join versions v
                   on v.crate_id = c.id
                  and v.num_without_build
                      = split_part(find_version.version, '+', 1)
                  and v.num = find_version.version
-     where c.registry_id = find_version.registry_id
-       and c.canonical_name = canonical_name(crate);
+     where c.registry_id = (access.settings).id
+       and c.canonical_name = canonical_name(crate)
+       and sees(c, access);
 
     if crate_id is null then
         status := 404;
@@ -71,43 +105,11 @@ begin
 end
 $$;
 
-comment on function cargo_store.find_version(bigint, text, text) is
+comment on function cargo_store.find_version(cargo_store.access, text,
+                                             text) is
     'The crate under any spelling, the version by its exact text.  '
-    '200; 404 no such crate or version.';
-
-
-create or replace function cargo_store.open_version(
-    registry text,
-    token bytea,
-    crate text,
-    version text,
-    out status integer,
-    out body text,
-    out version_id bigint,
-    out checksum text,
-    out auth_required boolean)
-language plpgsql stable
-set search_path = pg_catalog, cargo_store, pg_temp
-as $$
-declare
-    registry_id bigint;
-begin
-    select a.status, a.body, a.registry_id, a.auth_required
-      into status, body, registry_id, auth_required
-      from open_for_read(registry, token) a;
-
-    if status = 200 then
-        select v.status, v.body, v.version_id, v.checksum
-          into status, body, version_id, checksum
-          from find_version(registry_id, crate, version) v;
-    end if;
-end
-$$;
-
-comment on function cargo_store.open_version(text, bytea, text, text) is
-    'find_version() for somebody who wants to read.  '
-    '200; 401 no good token for a private registry; '
-    '404 no such registry, crate or version.';
+    '200; 404 no such crate, or none that the caller sees, or no such '
+    'version.';
 
 
 create or replace function cargo_store.index_changed(

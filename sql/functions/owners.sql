@@ -1,124 +1,9 @@
--- Who owns a crate, as `cargo owner` asks and says.
+-- Who owns a crate: accounts and teams, as `cargo owner` names them.
 
-create or replace function cargo_store.find_crate(
-    registry_id bigint,
-    crate text,
-    out status integer,
-    out body text,
-    out crate_id bigint,
-    out name text)
-language plpgsql stable
-set search_path = pg_catalog, cargo_store, pg_temp
-as $$
-begin
-    select c.id, c.name
-      into crate_id, name
-      from crates c
-     where c.registry_id = find_crate.registry_id
-       and c.canonical_name = canonical_name(crate);
-
-    if found then
-        status := 200;
-        body := '';
-    else
-        status := 404;
-        body := no_crate(crate);
-    end if;
-end
-$$;
-
-comment on function cargo_store.find_crate(bigint, text) is
-    'The crate under any spelling.  200; 404 no such crate.';
-
-
-create or replace function cargo_store.is_owner(
-    crate_id bigint,
-    account_id integer)
-returns boolean
-language sql stable
-set search_path = pg_catalog, cargo_store, pg_temp
-as $$
-    select exists (select from owners o
-                    where o.crate_id = $1
-                      and o.account_id = $2);
-$$;
-
-comment on function cargo_store.is_owner(bigint, integer) is
-    'Does the account own the crate?';
-
-
-create or replace function cargo.list_owners(
-    registry text,
-    token bytea,
-    crate text,
-    base_url text,
-    out status integer,
-    out body text)
-language plpgsql stable security definer
-set search_path = pg_catalog, cargo_store, pg_temp
-as $$
-declare
-    caller record;
-    asker  record;
-    target record;
-    trusted boolean;
-begin
-    select * into caller from open_for_read(registry, token);
-
-    status := caller.status;
-    body := caller.body;
-
-    if status <> 200 then
-        return;
-    end if;
-
-    select * into target from find_crate(caller.registry_id, crate);
-
-    status := target.status;
-    body := target.body;
-
-    if status <> 200 then
-        return;
-    end if;
-
-    -- in a public registry a bad token is no worse than none
-    select * into asker from token_access(caller.registry_id, token);
-
-    trusted := asker.refusal is null
-               and (asker.role >= 'maintainer'
-                    or is_owner(target.crate_id, asker.account_id));
-
-    select json_build_object(
-               'users',
-               coalesce(json_agg(
-                            json_build_object(
-                                'id', a.id,
-                                'login', a.login,
-                                'kind', 'user',
-                                'url', base_url || '/api/v1/users/' || a.login,
-                                'name', a.name,
-                                'email', case when trusted then a.email end,
-                                'avatar', null)
-                            order by a.id),
-                        '[]'))
-      into body
-      from owners o
-           join accounts a on a.id = o.account_id
-     where o.crate_id = target.crate_id;
-end
-$$;
-
-comment on function cargo.list_owners(text, bytea, text, text) is
-    'base_url: of the server, without a slash at its end.  Addresses of mail '
-    'are for owners of the crate, maintainers and admins; null for others.  '
-    '200 with {"users": [...]}, by id; 401 no good token for a private '
-    'registry; 404 no such registry or crate.';
-
-
-create or replace function cargo_store.requested_logins(
+create or replace function cargo_store.requested_principals(
     request jsonb,
     out refusal text,
-    out logins text[])
+    out principals text[])
 language plpgsql immutable
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
@@ -133,102 +18,52 @@ begin
         or jsonb_path_exists(list, 'strict $[*] ? (@.type() <> "string")')
     then
         refusal := 'the request must be a JSON object with an array of '
-                   'logins: {"users":["login"]}';
+                   'logins and teams: {"users":["login","team:name"]}';
 
     elsif jsonb_array_length(list) = 0 then
-        refusal := 'the request names no login';
+        refusal := 'the request names no login and no team';
 
     elsif jsonb_array_length(list) > 10 then
         refusal := 'too many invites for this request - maximum 10';
 
     else
-        -- said twice is said once
-        select array_agg(l.login order by l.position)
-          into logins
-          from (select distinct on (lower(e.login collate "C"))
-                       e.login, e.position
-                  from jsonb_array_elements_text(list)
-                           with ordinality e(login, position)
-                 order by lower(e.login collate "C"), e.position) l;
+        principals := array(select jsonb_array_elements_text(list));
     end if;
 end
 $$;
 
-comment on function cargo_store.requested_logins(jsonb) is
-    'The logins in the body of a request that adds or removes owners; refusal '
-    '(400) is null when all is well.';
+comment on function cargo_store.requested_principals(jsonb) is
+    'The logins and teams in the body of a request that adds or removes '
+    'owners; refusal (400) is null when all is well.';
 
 
-create or replace function cargo_store.open_owners(
-    registry text,
-    token bytea,
-    crate text,
-    request jsonb,
-    out status integer,
-    out body text,
-    out settings cargo_store.registries,
-    out crate_id bigint,
-    out name text,
-    out logins text[])
-language plpgsql volatile
+create or replace function cargo_store.distinct_principals(principals text[])
+returns text[]
+language sql immutable
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
-declare
-    caller record;
-    target record;
-begin
-    select * into caller from open_for_write(registry, token, 'publisher');
-
-    status := caller.status;
-    body := caller.body;
-    settings := caller.settings;
-
-    if status <> 200 then
-        return;
-    end if;
-
-    select * into target from find_crate(settings.id, crate);
-
-    status := target.status;
-    body := target.body;
-
-    if status <> 200 then
-        return;
-    end if;
-
-    -- who owns it stays so until the end of the transaction
-    perform from crates c
-      where c.id = target.crate_id
-        for no key update;
-
-    if caller.role < 'admin'
-        and not is_owner(target.crate_id, caller.account_id)
-    then
-        status := 403;
-        body := 'only owners have permission to modify owners';
-        return;
-    end if;
-
-    select r.refusal, r.logins
-      into body, logins
-      from requested_logins(request) r;
-
-    if body is not null then
-        status := 400;
-        return;
-    end if;
-
-    body := '';
-    crate_id := target.crate_id;
-    name := target.name;
-end
+    select coalesce(array_agg(p.name order by p.position), '{}')
+      from (select distinct on (lower(e.name collate "C")) e.name, e.position
+              from unnest($1) with ordinality e(name, position)
+             order by lower(e.name collate "C"), e.position) p;
 $$;
 
-comment on function cargo_store.open_owners(text, bytea, text, jsonb) is
-    'The crate whose owners are to be changed, locked until the end of the '
-    'transaction, and the logins.  '
-    '200; 400 not a list of logins, more than 10; 403 no good token, too low '
-    'a role, neither owner nor admin; 404 no such registry or crate.';
+comment on function cargo_store.distinct_principals(text[]) is
+    'Said twice, in whatever case, is said once.';
+
+
+create or replace function cargo_store.sorted_owners(crate_id bigint)
+returns jsonb
+language sql stable
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+    select to_jsonb(array(select n
+                            from unnest(owner_names($1)) n
+                           order by n collate "C"));
+$$;
+
+comment on function cargo_store.sorted_owners(bigint) is
+    'The owners of a crate as the audit log has them.';
 
 
 create or replace function cargo_store.owners_changed(crate_id bigint)
@@ -246,179 +81,463 @@ comment on function cargo_store.owners_changed(bigint) is
     'To be called by every function that changes the owners of a crate, once.';
 
 
+create or replace function cargo_store.modify_refusal(
+    access cargo_store.access,
+    crate_id bigint)
+returns text
+language plpgsql stable
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+begin
+    if access.role = 'admin'
+        or exists (select from owners o
+                    where o.crate_id = modify_refusal.crate_id
+                      and o.account_id = access.account_id)
+    then
+        return null;
+    end if;
+
+    return case when owns(crate_id, access.account_id)
+                then 'team members don''t have permission to modify owners'
+                else 'only owners have permission to modify owners' end;
+end
+$$;
+
+comment on function cargo_store.modify_refusal(cargo_store.access, bigint) is
+    'Why the caller may not change who owns the crate (403); null for who '
+    'owns it himself, and for admins.';
+
+
+create or replace function cargo_store.check_new_team(
+    settings cargo_store.registries,
+    crate_id bigint,
+    principal text,
+    out refusal text,
+    out id integer,
+    out message text)
+language plpgsql volatile
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+declare
+    team teams;
+    role member_role;
+begin
+    -- it is not deleted before it owns the crate
+    select t.* into team
+      from teams t
+     where lower(t.name) = lower(substr(principal, 6) collate "C")
+       for key share;
+
+    select r.role into role
+      from team_roles r
+     where r.registry_id = settings.id
+       and r.team_id = team.id;
+
+    id := team.id;
+    message := 'team team:' || team.name;
+
+    if exists (select from team_owners o
+                where o.crate_id = check_new_team.crate_id
+                  and o.team_id = team.id)
+    then
+        refusal := format('`%s` is already an owner', principal);
+
+    -- a team of other registries only is none here
+    elsif role is null then
+        refusal := format('could not find team with name `%s`',
+                          substr(principal, 6));
+
+    elsif role < 'publisher' then
+        refusal := format('the team `%s` has the role %s in registry `%s`, an '
+                          'owner needs the role publisher or a higher one; '
+                          'ask an administrator of the registry to grant it '
+                          'first', team.name, role, settings.name);
+    end if;
+end
+$$;
+
+comment on function cargo_store.check_new_team(cargo_store.registries, bigint,
+                                               text) is
+    'Which team is to be an owner, and what to say then; refusal (400) is '
+    'null when that can be.';
+
+
 create or replace function cargo_store.check_new_owner(
     settings cargo_store.registries,
     crate_id bigint,
-    login text,
+    principal text,
     out refusal text,
-    out account cargo_store.accounts)
+    out id integer,
+    out message text)
 language plpgsql stable
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 declare
-    role member_role;
+    account accounts;
+    role    member_role;
 begin
-    account := (find_account(login)).account;
+    account := (find_account(principal)).account;
+    role := role_in(settings.id, account.id);
 
-    select m.role into role
-      from members m
-     where m.registry_id = settings.id
-       and m.account_id = account.id;
+    id := account.id;
+    message := 'user ' || account.login;
 
-    if is_owner(crate_id, account.id) then
-        refusal := format('`%s` is already an owner', login);
+    if exists (select from owners o
+                where o.crate_id = check_new_owner.crate_id
+                  and o.account_id = account.id)
+    then
+        refusal := format('`%s` is already an owner', principal);
 
     -- an account of other registries only is nobody here
     elsif role is null then
-        refusal := format('could not find user with login `%s`', login);
+        refusal := format('could not find user with login `%s`', principal);
 
     elsif account.disabled_at is not null then
         refusal := format('the account `%s` is disabled; ask an administrator '
-                          'of the registry', login);
+                          'of the registry', account.login);
 
     elsif role < 'publisher' then
         refusal := format('`%s` has the role %s in registry `%s`, an owner '
                           'needs the role publisher or a higher one; ask an '
                           'administrator of the registry to grant it first',
-                          login, role, settings.name);
+                          account.login, role, settings.name);
     end if;
 end
 $$;
 
 comment on function cargo_store.check_new_owner(cargo_store.registries,
                                                 bigint, text) is
-    'Who is to be an owner; refusal (400) is null when that can be.';
+    'The same for an account.';
 
 
-create or replace function cargo.add_owners(
-    registry text,
-    token bytea,
+create or replace function cargo_store.attach_owners(
+    access cargo_store.access,
     crate text,
-    request jsonb,
+    principals text[],
     out status integer,
-    out body text)
-language plpgsql volatile security definer
+    out body text,
+    out before jsonb,
+    out after jsonb)
+language plpgsql volatile
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 declare
-    target   record;
-    added    record;
-    login    text;
-    ids      integer[] := '{}';
-    messages text[] := '{}';
+    target    record;
+    added     record;
+    principal text;
+    accounts  integer[] := '{}';
+    teams     integer[] := '{}';
+    messages  text[] := '{}';
 begin
-    select * into target from open_owners(registry, token, crate, request);
+    select * into target from lock_crate(access, crate);
+    status := target.status;
+    body := target.body;
 
-    if target.status <> 200 then
-        status := target.status;
-        body := target.body;
-        return;
-    end if;
-
-    foreach login in array target.logins loop
-        select * into added
-          from check_new_owner(target.settings, target.crate_id, login);
-
-        if added.refusal is not null then
-            status := 400;
-            body := added.refusal;
-            return;
-        end if;
-
-        ids := array_append(ids, (added.account).id);
-        messages := array_append(messages,
-                                 format('user %s has been added as an owner '
-                                        'of crate %s',
-                                        (added.account).login, target.name));
-    end loop;
-
-    insert into owners (crate_id, account_id)
-    select target.crate_id, id
-      from unnest(ids) id;
-
-    perform owners_changed(target.crate_id);
-
-    status := 200;
-    body := json_build_object('ok', true,
-                              'msg', array_to_string(messages, ','));
-end
-$$;
-
-comment on function cargo.add_owners(text, bytea, text, jsonb) is
-    'Makes the accounts owners at once, all or none.  request: '
-    '{"users": [login, ...]} or {"owners": ...}.  '
-    '200 with a message; 400 not a list of logins, more than 10, unknown, '
-    'disabled, an owner already, too low a role; 403 no good token, too low a '
-    'role, neither owner nor admin; 404 no such registry or crate.';
-
-
-create or replace function cargo.remove_owners(
-    registry text,
-    token bytea,
-    crate text,
-    request jsonb,
-    out status integer,
-    out body text)
-language plpgsql volatile security definer
-set search_path = pg_catalog, cargo_store, pg_temp
-as $$
-declare
-    target  record;
-    removed integer[];
-    unknown text;
-begin
-    select * into target from open_owners(registry, token, crate, request);
-
-    if target.status <> 200 then
-        status := target.status;
-        body := target.body;
+    if status <> 200 then
         return;
     end if;
 
     status := 400;
 
-    select array_agg(o.account_id),
-           (array_agg(l.login order by l.position)
-                filter (where o.account_id is null))[1]
-      into removed, unknown
-      from unnest(target.logins) with ordinality l(login, position)
-           left join accounts a
-                  on lower(a.login) = lower(l.login collate "C")
-           left join owners o
-                  on o.crate_id = target.crate_id
-                 and o.account_id = a.id;
+    foreach principal in array distinct_principals(principals) loop
+        if lower(principal) like 'team:%' then
+            select * into added
+              from check_new_team(access.settings, target.crate_id, principal);
+            teams := array_append(teams, added.id);
+        else
+            select * into added
+              from check_new_owner(access.settings, target.crate_id,
+                                   principal);
+            accounts := array_append(accounts, added.id);
+        end if;
 
-    if unknown is not null then
-        body := format('Could not find owner with login `%s`', unknown);
-        return;
-    end if;
+        if added.refusal is not null then
+            body := added.refusal;
+            return;
+        end if;
 
-    if not exists (select from owners o
-                          join accounts a on a.id = o.account_id
-                    where o.crate_id = target.crate_id
-                      and o.account_id <> all (removed)
-                      and a.disabled_at is null)
-    then
-        body := 'cannot remove all individual owners of a crate. At least one '
-                'individual owner, whose account is not disabled, is '
-                'required: add another one first.';
-        return;
-    end if;
+        messages := array_append(messages,
+                                 format('%s has been added as an owner of '
+                                        'crate %s', added.message,
+                                        target.name));
+    end loop;
 
-    delete from owners o
-     where o.crate_id = target.crate_id
-       and o.account_id = any (removed);
+    before := sorted_owners(target.crate_id);
+
+    insert into owners (crate_id, account_id)
+    select target.crate_id, id from unnest(accounts) id;
+
+    insert into team_owners (crate_id, team_id)
+    select target.crate_id, id from unnest(teams) id;
 
     perform owners_changed(target.crate_id);
 
     status := 200;
-    body := '{"ok":true,"msg":"owners successfully removed"}';
+    body := array_to_string(messages, ',');
+    after := sorted_owners(target.crate_id);
 end
 $$;
 
-comment on function cargo.remove_owners(text, bytea, text, jsonb) is
-    'All or none, and never the last owner who is not disabled.  request: as '
-    'in add_owners().  '
-    '200; 400 not a list of logins, more than 10, not an owner, the last '
-    'owner; 403 no good token, too low a role, neither owner nor admin; '
-    '404 no such registry or crate.';
+comment on function cargo_store.attach_owners(cargo_store.access, text,
+                                              text[]) is
+    'Makes the accounts and teams owners, all or none.  before, after: for '
+    'the audit log.  '
+    '200 with a message; 400 unknown, disabled, an owner already, too low a '
+    'role; 404 no such crate.';
+
+
+create or replace function cargo_store.match_owners(
+    crate_id bigint,
+    principals text[],
+    out refusal text,
+    out accounts integer[],
+    out teams integer[])
+language plpgsql stable
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+declare
+    unknown text;
+begin
+    select coalesce(array_agg(o.account_id)
+                        filter (where o.account_id is not null), '{}'),
+           coalesce(array_agg(t.team_id)
+                        filter (where t.team_id is not null), '{}'),
+           (array_agg(p.name order by p.position)
+                filter (where o.account_id is null
+                          and t.team_id is null))[1]
+      into accounts, teams, unknown
+      from unnest(principals) with ordinality p(name, position)
+           left join (select s.account_id, lower(a.login) as name
+                        from owners s
+                             join accounts a on a.id = s.account_id
+                       where s.crate_id = match_owners.crate_id) o
+                  on o.name = lower(p.name collate "C")
+           left join (select s.team_id, 'team:' || lower(e.name) as name
+                        from team_owners s
+                             join teams e on e.id = s.team_id
+                       where s.crate_id = match_owners.crate_id) t
+                  on t.name = lower(p.name collate "C");
+
+    if unknown is not null then
+        refusal := format('Could not find owner with login `%s`', unknown);
+
+    elsif accounts <> '{}'
+        and not exists (select from owners o
+                               join accounts a on a.id = o.account_id
+                         where o.crate_id = match_owners.crate_id
+                           and o.account_id <> all (match_owners.accounts)
+                           and a.disabled_at is null)
+    then
+        refusal := 'cannot remove all individual owners of a crate. At least '
+                   'one individual owner, whose account is not disabled, is '
+                   'required: add another one first.';
+    end if;
+end
+$$;
+
+comment on function cargo_store.match_owners(bigint, text[]) is
+    'Which owners are to go; refusal (400) is null when they all can.';
+
+
+create or replace function cargo_store.detach_owners(
+    access cargo_store.access,
+    crate text,
+    principals text[],
+    out status integer,
+    out body text,
+    out before jsonb,
+    out after jsonb)
+language plpgsql volatile
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+declare
+    target record;
+    gone   record;
+begin
+    select * into target from lock_crate(access, crate);
+    status := target.status;
+    body := target.body;
+
+    if status <> 200 then
+        return;
+    end if;
+
+    select * into gone from match_owners(target.crate_id, principals);
+
+    if gone.refusal is not null then
+        status := 400;
+        body := gone.refusal;
+        return;
+    end if;
+
+    before := sorted_owners(target.crate_id);
+
+    delete from owners o
+     where o.crate_id = target.crate_id
+       and o.account_id = any (gone.accounts);
+
+    delete from team_owners o
+     where o.crate_id = target.crate_id
+       and o.team_id = any (gone.teams);
+
+    perform owners_changed(target.crate_id);
+
+    body := 'owners successfully removed';
+    after := sorted_owners(target.crate_id);
+end
+$$;
+
+comment on function cargo_store.detach_owners(cargo_store.access, text,
+                                              text[]) is
+    'All or none, and never the last account that is not disabled.  before, '
+    'after: for the audit log.  '
+    '200 with a message; 400 not an owner, the last one; 404 no such crate.';
+
+
+create or replace function cargo_store.open_owners(
+    registry text,
+    caller cargo.caller,
+    crate text,
+    request jsonb,
+    out access cargo_store.access,
+    out principals text[])
+language plpgsql volatile
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+declare
+    asked  record;
+    target record;
+begin
+    access := open_for_write(registry, caller, 'publisher', '{change-owners}',
+                             crate);
+
+    if access.status <> 200 then
+        return;
+    end if;
+
+    -- who may not change them hears that first
+    select * into target from lock_crate(access, crate);
+    access.status := target.status;
+    access.body := target.body;
+
+    if access.status = 200 then
+        access.body := modify_refusal(access, target.crate_id);
+        access.status := case when access.body is null then 200 else 403 end;
+    end if;
+
+    if access.status <> 200 then
+        return;
+    end if;
+
+    select * into asked from requested_principals(request);
+    principals := asked.principals;
+
+    if asked.refusal is not null then
+        access.status := 400;
+        access.body := asked.refusal;
+    end if;
+end
+$$;
+
+comment on function cargo_store.open_owners(text, cargo.caller, text,
+                                            jsonb) is
+    'Who asks for other owners, and for whom.  '
+    '200; 400 not a list of logins and teams, more than 10; 403 no good '
+    'token, wrong scope, too low a role, neither owner nor admin; 404 no such '
+    'registry or crate.';
+
+
+create or replace function cargo.add_owners(
+    registry text,
+    caller cargo.caller,
+    crate text,
+    request jsonb,
+    out status integer,
+    out body text,
+    out account text,
+    out token_name text)
+language plpgsql volatile security definer
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+declare
+    opened record;
+    access cargo_store.access;
+    before jsonb;
+    after  jsonb;
+begin
+    select * into opened from open_owners(registry, caller, crate, request);
+    access := opened.access;
+    status := access.status;
+    body := access.body;
+    account := access.account;
+    token_name := access.token_name;
+
+    if status = 200 then
+        select a.status, a.body, a.before, a.after
+          into status, body, before, after
+          from attach_owners(access, crate, opened.principals) a;
+    end if;
+
+    if status = 200 then
+        body := json_build_object('ok', true, 'msg', body);
+    end if;
+
+    perform audit(access, registry, caller, 'add_owners', crate, null, status,
+                  body, before, after);
+end
+$$;
+
+comment on function cargo.add_owners(text, cargo.caller, text, jsonb) is
+    'Makes the accounts and teams owners at once, all or none.  request: '
+    '{"users": [login or team:NAME, ...]} or {"owners": ...}.  '
+    '200 with a message; 400 no such list, more than 10, unknown, disabled, '
+    'an owner already, too low a role; 403 no good token, wrong scope, too '
+    'low a role, neither owner nor admin; 404 no such registry or crate.';
+
+
+create or replace function cargo.remove_owners(
+    registry text,
+    caller cargo.caller,
+    crate text,
+    request jsonb,
+    out status integer,
+    out body text,
+    out account text,
+    out token_name text)
+language plpgsql volatile security definer
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+declare
+    opened record;
+    access cargo_store.access;
+    before jsonb;
+    after  jsonb;
+begin
+    select * into opened from open_owners(registry, caller, crate, request);
+    access := opened.access;
+    status := access.status;
+    body := access.body;
+    account := access.account;
+    token_name := access.token_name;
+
+    if status = 200 then
+        select d.status, d.body, d.before, d.after
+          into status, body, before, after
+          from detach_owners(access, crate, opened.principals) d;
+    end if;
+
+    if status = 200 then
+        body := json_build_object('ok', true, 'msg', body);
+    end if;
+
+    perform audit(access, registry, caller, 'remove_owners', crate, null,
+                  status, body, before, after);
+end
+$$;
+
+comment on function cargo.remove_owners(text, cargo.caller, text, jsonb) is
+    'All or none, and never the last account that is not disabled.  request: '
+    'as in add_owners().  '
+    '200; 400 no such list, more than 10, not an owner, the last one; 403 no '
+    'good token, wrong scope, too low a role, neither owner nor admin; 404 no '
+    'such registry or crate.';

@@ -1,4 +1,4 @@
--- Lists that are given out in pages.
+-- Lists that are given out in pages, and the numbers in the query of a URL.
 
 create or replace function cargo_store.url_encode(text text)
 returns text
@@ -56,25 +56,42 @@ comment on function cargo_store.read_page(jsonb) is
     'when all is well.';
 
 
+create or replace function cargo_store.read_id(text text)
+returns bigint
+language sql immutable parallel safe
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+    select case when $1 ~ '^0*[0-9]{1,18}$' collate "C" then $1::bigint end;
+$$;
+
+comment on function cargo_store.read_id(text) is
+    'The number that somebody claims to be an id; null when it can be none.';
+
+
 create or replace function cargo_store.page_query(
     query jsonb,
     arguments text[],
-    page integer)
+    start text)
 returns text
 language sql immutable
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
-    select '?page=' || $3
-           || coalesce(string_agg('&' || a.name || '='
-                                  || url_encode($1->>a.name),
-                                  '' order by a.position)
-                           filter (where $1->>a.name is not null),
+    select '?' || $3
+           || coalesce(string_agg('&' || a.name || '=' || url_encode(v.value),
+                                  '' order by a.position, v.position),
                        '')
-      from unnest($2) with ordinality a(name, position);
+      from unnest($2) with ordinality a(name, position)
+           cross join lateral jsonb_array_elements_text(
+               case jsonb_typeof($1->a.name)
+                    when 'array' then $1->a.name
+                    else jsonb_build_array($1->a.name) end)
+               with ordinality v(value, position)
+     where v.value is not null;
 $$;
 
-comment on function cargo_store.page_query(jsonb, text[], integer) is
-    'The query of another page, with the arguments of this one.';
+comment on function cargo_store.page_query(jsonb, text[], text) is
+    'The query of another page, with the arguments of this one.  start: where '
+    'it starts, "page=2" or "seek=1".';
 
 
 create or replace function cargo_store.page_meta(
@@ -90,11 +107,33 @@ as $$
     select json_build_object(
                'total', $3,
                'next_page', case when $5 * $4 < $3 and $5 < 10000
-                                 then page_query($1, $2, $5 + 1) end,
+                                 then page_query($1, $2, 'page=' || $5 + 1)
+                            end,
                'prev_page', case when $5 > 1
-                                 then page_query($1, $2, $5 - 1) end);
+                                 then page_query($1, $2, 'page=' || $5 - 1)
+                            end);
 $$;
 
 comment on function cargo_store.page_meta(jsonb, text[], bigint, integer,
                                           integer) is
-    'The member "meta" of a list in pages.';
+    'The member "meta" of a list whose pages have numbers.';
+
+
+create or replace function cargo_store.seek_meta(
+    query jsonb,
+    arguments text[],
+    total bigint,
+    last_id bigint)
+returns json
+language sql immutable
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+    select json_build_object(
+               'total', $3,
+               'next_page', page_query($1, $2, 'seek=' || $4),
+               'prev_page', null);
+$$;
+
+comment on function cargo_store.seek_meta(jsonb, text[], bigint, bigint) is
+    'The same of a list that is read on behind last_id, the last of this page; '
+    'null: there is no more.';

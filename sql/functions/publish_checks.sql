@@ -71,18 +71,32 @@ comment on function cargo_store.check_metadata(cargo_store.registries,
 
 
 create or replace function cargo_store.check_dependencies(
-    settings cargo_store.registries,
+    access cargo_store.access,
     release jsonb,
+    coming text[] default '{}',
     out refusal text,
     out warnings text[])
-language plpgsql stable
+language plpgsql volatile
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 declare
+    settings constant registries := access.settings;
     wildcard text;
     unknown  text[];
 begin
     warnings := '{}';
+
+    -- none of them is deleted before there is a version that depends on it
+    perform from crates c
+      where c.registry_id = settings.id
+        and c.canonical_name <> canonical_name(release->>'name')
+        and c.canonical_name
+            in (select canonical_name(t.name)
+                  from jsonb_to_recordset(release->'deps')
+                           as t(name text, registry text)
+                 where t.registry is null)
+      order by c.id
+        for key share;
 
     -- The subquery stands where it is, and not as a join, so that it costs a
     -- look at the unique index for each dependency, however many crates there
@@ -93,14 +107,16 @@ begin
                                           ''))
                filter (where d.registry is null
                          and d.name <> release->>'name'
-                         and d.known is distinct from d.name)
+                         and d.known is distinct from d.name
+                         and canonical_name(d.name) <> all (coming))
       into wildcard, unknown
       from (select t.name, t.version_req, t.registry,
                    (select c.name
                       from crates c
                      where c.registry_id = settings.id
                        and c.canonical_name = canonical_name(t.name)
-                       and t.registry is null) as known
+                       and t.registry is null
+                       and sees(c, access)) as known
               from jsonb_to_recordset(release->'deps')
                        as t(name text, version_req text, registry text)) d;
 
@@ -118,6 +134,8 @@ begin
 end
 $$;
 
-comment on function cargo_store.check_dependencies(cargo_store.registries,
-                                                   jsonb) is
-    'Wildcards and unknown crates; refusal (400) is null when all is well.';
+comment on function cargo_store.check_dependencies(cargo_store.access, jsonb,
+                                                   text[]) is
+    'Wildcards, and crates that the caller does not see; coming: canonical '
+    'names of crates that are about to be.  refusal (400) is null when all is '
+    'well.';

@@ -2,75 +2,6 @@
 -- an index and at most a thousand, and only they are put in order: it takes
 -- the same time however many crates there are.
 
-create or replace function cargo_store.list_crates(
-    registry_id bigint,
-    sort text,
-    first integer,
-    count integer,
-    out total bigint,
-    out ids bigint[])
-language plpgsql stable
-set search_path = pg_catalog, cargo_store, pg_temp
-set plan_cache_mode = force_custom_plan
-as $$
-begin
-    select count(*) into total
-      from crates c
-     where c.registry_id = list_crates.registry_id
-       and c.default_version_id is not null;
-
-    if first >= total then
-        ids := '{}';
-
-    elsif sort = 'downloads' then
-        ids := array(select c.id
-                       from crate_downloads d
-                            join crates c on c.id = d.crate_id
-                      where d.registry_id = list_crates.registry_id
-                        and c.default_version_id is not null
-                      order by d.downloads desc, d.crate_id desc
-                     offset first limit list_crates.count);
-
-    elsif sort = 'recent-downloads' then
-        ids := array(select c.id
-                       from crate_downloads d
-                            join crates c on c.id = d.crate_id
-                      where d.registry_id = list_crates.registry_id
-                        and c.default_version_id is not null
-                      order by d.recent desc, d.crate_id desc
-                     offset first limit list_crates.count);
-
-    elsif sort = 'recent-updates' then
-        ids := array(select c.id
-                       from crates c
-                      where c.registry_id = list_crates.registry_id
-                        and c.default_version_id is not null
-                      order by c.updated_at desc, c.id desc
-                     offset first limit list_crates.count);
-
-    elsif sort = 'new' then
-        ids := array(select c.id
-                       from crates c
-                      where c.registry_id = list_crates.registry_id
-                        and c.default_version_id is not null
-                      order by c.created_at desc, c.id desc
-                     offset first limit list_crates.count);
-
-    else
-        ids := array(select c.id
-                       from crates c
-                      where c.registry_id = list_crates.registry_id
-                        and c.default_version_id is not null
-                      order by c.canonical_name
-                     offset first limit list_crates.count);
-    end if;
-end
-$$;
-
-comment on function cargo_store.list_crates(bigint, text, integer, integer) is
-    'A stretch of all crates of a registry, and how many there are.';
-
-
 create or replace function cargo_store.wanted_name(q text)
 returns text
 language sql immutable parallel safe
@@ -110,19 +41,23 @@ comment on function cargo_store.wanted_words(text) is
     'to be there.';
 
 
--- What the five below have in common: the first five thousand that an index of
--- words or letters gives; if these are all, the 500 most popular of them.  If
--- there are more, the crates are asked in the order of popularity, and 500 are
--- found soon.  The plans are not left to guesses: "+ 0" and "is true" keep the
--- planner from the other index.
+-- What the five below have in common: of the crates that the caller sees, and
+-- that are among the ids if these are not null, the first five thousand that
+-- an index of words or letters gives; if these are all, the 500 most popular of
+-- them.  If there are more, the crates are asked in the order of popularity,
+-- and 500 are found soon.  The plans are not left to guesses: "+ 0" and
+-- "is true" keep the planner from the other index, and a plan is made for the
+-- caller at hand, so that it asks nothing about those who see everything.
 
 create or replace function cargo_store.crates_with_prefix(
-    registry_id bigint,
+    access cargo_store.access,
+    among bigint[],
     wanted text)
 returns bigint[]
 language plpgsql stable
 set search_path = pg_catalog, cargo_store, pg_temp
 set enable_seqscan = off
+set plan_cache_mode = force_custom_plan
 as $$
 declare
     number bigint;
@@ -131,9 +66,11 @@ begin
     with m as materialized (
         select c.id, c.popularity
           from crates c
-         where c.registry_id = crates_with_prefix.registry_id
+         where c.registry_id = (access.settings).id
            and c.canonical_name >= wanted
            and c.canonical_name < wanted || '~'
+           and sees(c, access)
+           and (among is null or c.id = any (among))
          limit 5000)
     select (select count(*) from m),
            array(select m.id from m order by m.popularity desc limit 500)
@@ -144,8 +81,10 @@ begin
             select c.id
               from crates c
              where starts_with(c.canonical_name, wanted) is true
-               and c.registry_id = crates_with_prefix.registry_id
+               and c.registry_id = (access.settings).id
                and c.default_version_id is not null
+               and sees(c, access)
+               and (among is null or c.id = any (among))
              order by c.popularity desc
              limit 500);
     end if;
@@ -154,17 +93,20 @@ begin
 end
 $$;
 
-comment on function cargo_store.crates_with_prefix(bigint, text) is
+comment on function cargo_store.crates_with_prefix(cargo_store.access,
+                                                   bigint[], text) is
     'Crates whose canonical names begin like that.';
 
 
 create or replace function cargo_store.crates_with_piece(
-    registry_id bigint,
+    access cargo_store.access,
+    among bigint[],
     wanted text)
 returns bigint[]
 language plpgsql stable
 set search_path = pg_catalog, cargo_store, pg_temp
 set enable_seqscan = off
+set plan_cache_mode = force_custom_plan
 as $$
 declare
     pattern constant text := '%' || replace(wanted, '_', '\_') || '%';
@@ -180,7 +122,9 @@ begin
         select c.id, c.popularity
           from crates c
          where c.canonical_name like pattern
-           and c.registry_id + 0 = crates_with_piece.registry_id
+           and c.registry_id + 0 = (access.settings).id
+           and sees(c, access)
+           and (among is null or c.id = any (among))
          limit 5000)
     select (select count(*) from m),
            array(select m.id from m order by m.popularity desc limit 500)
@@ -191,8 +135,10 @@ begin
             select c.id
               from crates c
              where (c.canonical_name like pattern) is true
-               and c.registry_id = crates_with_piece.registry_id
+               and c.registry_id = (access.settings).id
                and c.default_version_id is not null
+               and sees(c, access)
+               and (among is null or c.id = any (among))
              order by c.popularity desc
              limit 500);
     end if;
@@ -201,18 +147,21 @@ begin
 end
 $$;
 
-comment on function cargo_store.crates_with_piece(bigint, text) is
+comment on function cargo_store.crates_with_piece(cargo_store.access,
+                                                  bigint[], text) is
     'Crates whose canonical names contain that; none for less than three '
     'letters.';
 
 
 create or replace function cargo_store.crates_misspelt(
-    registry_id bigint,
+    access cargo_store.access,
+    among bigint[],
     wanted text)
 returns bigint[]
 language plpgsql stable
 set search_path = pg_catalog, cargo_store, pg_temp
 set enable_seqscan = off
+set plan_cache_mode = force_custom_plan
 as $$
 begin
     -- two letters are no mistaken name
@@ -225,24 +174,29 @@ begin
           from (select c.id, c.popularity
                   from crates c
                  where c.name_variants && name_variants(wanted)
-                   and c.registry_id + 0 = crates_misspelt.registry_id
+                   and c.registry_id + 0 = (access.settings).id
+                   and sees(c, access)
+                   and (among is null or c.id = any (among))
                  limit 5000) m
          order by m.popularity desc
          limit 500);
 end
 $$;
 
-comment on function cargo_store.crates_misspelt(bigint, text) is
+comment on function cargo_store.crates_misspelt(cargo_store.access,
+                                                bigint[], text) is
     'Crates whose canonical names are one mistake away, or little more.';
 
 
 create or replace function cargo_store.crates_with_words(
-    registry_id bigint,
+    access cargo_store.access,
+    among bigint[],
     words tsquery)
 returns bigint[]
 language plpgsql stable
 set search_path = pg_catalog, cargo_store, pg_temp
 set enable_seqscan = off
+set plan_cache_mode = force_custom_plan
 as $$
 declare
     number bigint;
@@ -252,7 +206,9 @@ begin
         select c.id, c.popularity
           from crates c
          where c.search_head @@ words
-           and c.registry_id + 0 = crates_with_words.registry_id
+           and c.registry_id + 0 = (access.settings).id
+           and sees(c, access)
+           and (among is null or c.id = any (among))
          limit 5000)
     select (select count(*) from m),
            array(select m.id from m order by m.popularity desc limit 500)
@@ -263,8 +219,10 @@ begin
             select c.id
               from crates c
              where (c.search_head @@ words) is true
-               and c.registry_id = crates_with_words.registry_id
+               and c.registry_id = (access.settings).id
                and c.default_version_id is not null
+               and sees(c, access)
+               and (among is null or c.id = any (among))
              order by c.popularity desc
              limit 500);
     end if;
@@ -273,36 +231,45 @@ begin
 end
 $$;
 
-comment on function cargo_store.crates_with_words(bigint, tsquery) is
+comment on function cargo_store.crates_with_words(cargo_store.access,
+                                                  bigint[], tsquery) is
     'Crates with all the words in name, keywords and description.';
 
 
 create or replace function cargo_store.crates_with_readme(
-    registry_id bigint,
+    access cargo_store.access,
+    among bigint[],
     words tsquery)
 returns bigint[]
-language sql stable
+language plpgsql stable
 set search_path = pg_catalog, cargo_store, pg_temp
 set enable_seqscan = off
+set plan_cache_mode = force_custom_plan
 as $$
-    select array(
+begin
+    return array(
         select m.id
           from (select c.id, c.popularity
                   from crates c
-                 where c.search_readme @@ $2
-                   and c.registry_id + 0 = $1
+                 where c.search_readme @@ words
+                   and c.registry_id + 0 = (access.settings).id
+                   and sees(c, access)
+                   and (among is null or c.id = any (among))
                  limit 5000) m
          order by m.popularity desc
          limit 500);
+end
 $$;
 
-comment on function cargo_store.crates_with_readme(bigint, tsquery) is
+comment on function cargo_store.crates_with_readme(cargo_store.access,
+                                                   bigint[], tsquery) is
     'Crates with all the words in the readme, or some of them where there are '
     'very many.';
 
 
 create or replace function cargo_store.search_candidates(
-    registry_id bigint,
+    access cargo_store.access,
+    among bigint[],
     wanted text,
     words tsquery)
 returns table (crate_id bigint, class integer)
@@ -318,21 +285,23 @@ begin
         return query
         select c.id, 0
           from crates c
-         where c.registry_id = search_candidates.registry_id
-           and c.canonical_name = wanted;
+         where c.registry_id = (access.settings).id
+           and c.canonical_name = wanted
+           and sees(c, access)
+           and (among is null or c.id = any (among));
 
         -- whoever finds the very crate has made no mistake
         if not found then
-            ids := crates_misspelt(search_candidates.registry_id, wanted);
+            ids := crates_misspelt(access, among, wanted);
             return query select id, 5 from unnest(ids) id;
         end if;
 
-        ids := crates_with_prefix(search_candidates.registry_id, wanted);
+        ids := crates_with_prefix(access, among, wanted);
         return query select id, 1 from unnest(ids) id;
 
         -- who has so many to look at does not miss the rest, here and below
         if cardinality(ids) < 500 then
-            ids := crates_with_piece(search_candidates.registry_id, wanted);
+            ids := crates_with_piece(access, among, wanted);
             return query select id, 2 from unnest(ids) id;
         end if;
     end if;
@@ -341,7 +310,7 @@ begin
         return;
     end if;
 
-    ids := crates_with_words(search_candidates.registry_id, words);
+    ids := crates_with_words(access, among, words);
 
     return query
     select c.id, case when ts_filter(c.search_head, '{a,b}') @@ words
@@ -350,13 +319,14 @@ begin
      where c.id = any (ids);
 
     if cardinality(ids) < 200 then
-        ids := crates_with_readme(search_candidates.registry_id, words);
+        ids := crates_with_readme(access, among, words);
         return query select id, 4 from unnest(ids) id;
     end if;
 end
 $$;
 
-comment on function cargo_store.search_candidates(bigint, text, tsquery) is
+comment on function cargo_store.search_candidates(cargo_store.access,
+                                                  bigint[], text, tsquery) is
     'Crates of the wanted name (0), with names that begin with it (1), with a '
     'piece of it or all the words in name and keywords (2), with the '
     'description (3), or in the readme (4), of a name one letter away (5); a '
@@ -364,30 +334,29 @@ comment on function cargo_store.search_candidates(bigint, text, tsquery) is
 
 
 create or replace function cargo_store.find_crates(
-    registry_id bigint,
-    q text,
-    sort text,
-    first integer,
-    count integer,
-    out total bigint,
-    out ids bigint[])
+    access cargo_store.access,
+    among bigint[],
+    query jsonb)
+returns bigint[]
 language plpgsql stable
 set search_path = pg_catalog, cargo_store, pg_temp
 set client_min_messages = warning
 as $$
 declare
-    wanted constant text := wanted_name(q);
-    words  constant tsquery := wanted_words(q);
+    wanted   constant text := wanted_name(query->>'q');
+    words    constant tsquery := wanted_words(query->>'q');
+    sort     constant text := coalesce(query->>'sort', 'relevance');
+    unyanked constant boolean := without_yanked(query);
 begin
-    ids := array(
+    return array(
         select f.crate_id
           from (select n.crate_id, min(n.class) as class
-                  from search_candidates(find_crates.registry_id, wanted,
-                                         words) n
+                  from search_candidates(access, among, wanted, words) n
                  group by n.crate_id) f
                join crates c on c.id = f.crate_id
                left join crate_downloads d on d.crate_id = f.crate_id
          where c.default_version_id is not null
+           and (not unyanked or c.max_version is not null)
          order by case when sort in ('relevance', 'downloads',
                                      'recent-downloads', 'recent-updates',
                                      'new')
@@ -402,84 +371,189 @@ begin
                       desc nulls last,
                   c.canonical_name
          limit 1000);
-
-    total := cardinality(ids);
-    ids := ids[first + 1 : first + count];
 end
 $$;
 
-comment on function cargo_store.find_crates(bigint, text, text, integer,
+comment on function cargo_store.find_crates(cargo_store.access, bigint[],
+                                            jsonb) is
+    'The crates that are searched for, a thousand at most, of those among the '
+    'ids if these are not null; query: q, sort, include_yanked.';
+
+
+create or replace function cargo_store.read_seek(
+    access cargo_store.access,
+    query jsonb,
+    out refusal text,
+    out after_id bigint)
+language plpgsql stable
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+begin
+    if query->>'seek' is null then
+        return;
+    end if;
+
+    if query->>'page' is not null then
+        refusal := 'providing both ?page= and ?seek= is unsupported';
+        return;
+    end if;
+
+    -- whoever could start behind a hidden crate would learn its place
+    select c.id into after_id
+      from crates c
+     where c.id = read_id(query->>'seek')
+       and c.registry_id = (access.settings).id
+       and sees(c, access);
+
+    if not found then
+        refusal := 'invalid seek parameter';
+    end if;
+end
+$$;
+
+comment on function cargo_store.read_seek(cargo_store.access, jsonb) is
+    'The argument seek of a list of crates, the id of the last crate of the '
+    'page before; refusal (400) is null when all is well.';
+
+
+create or replace function cargo_store.crates_page(
+    access cargo_store.access,
+    among bigint[],
+    query jsonb,
+    after_id bigint,
+    first integer,
+    count integer,
+    out total bigint,
+    out ids bigint[])
+language plpgsql stable
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+begin
+    if query->>'q' ~ '[^[:space:]]' then
+        ids := find_crates(access, among, query);
+        total := cardinality(ids);
+
+        if after_id is not null then
+            first := coalesce(array_position(ids, after_id), total);
+        end if;
+
+        ids := ids[first + 1 : first + count];
+        return;
+    end if;
+
+    total := count_crates(access, among, without_yanked(query));
+    ids := case when first < total
+                then list_crates(access, among, query, after_id, first, count)
+                else '{}' end;
+end
+$$;
+
+comment on function cargo_store.crates_page(cargo_store.access, bigint[],
+                                            jsonb, bigint, integer,
                                             integer) is
-    'A stretch of the crates that were searched for, and how many were found: '
-    'a thousand at most.';
+    'A stretch of the crates that match q, or of all when there is no q, and '
+    'how many there are.';
+
+
+create or replace function cargo_store.crates_answer(
+    access cargo_store.access,
+    query jsonb,
+    out status integer,
+    out body text)
+language plpgsql stable
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+declare
+    arguments constant text[] := array['q', 'category', 'keyword',
+                                       'all_keywords', 'letter', 'user_id',
+                                       'team_id', 'following', 'ids[]',
+                                       'include_yanked', 'per_page', 'sort'];
+    page      constant record := read_page(query);
+    seek      constant record := read_seek(access, query);
+    filter    constant record := read_filter(access, query);
+    found     record;
+    last_id   bigint;
+begin
+    status := 400;
+    body := coalesce(page.refusal, seek.refusal, filter.refusal);
+
+    if body is not null then
+        return;
+    end if;
+
+    -- one more tells whether there is a next page
+    select * into found
+      from crates_page(access, filter.ids, query, seek.after_id,
+                       (page.page - 1) * page.per_page, page.per_page + 1);
+
+    if cardinality(found.ids) > page.per_page then
+        last_id := found.ids[page.per_page];
+    end if;
+
+    select json_build_object(
+               'crates',
+               coalesce(json_agg(crate_object(
+                                     c, coalesce(c.canonical_name
+                                                 = wanted_name(query->>'q'),
+                                                 false))
+                                 order by i.position),
+                        '[]'),
+               'meta',
+               case when query->>'page' is null
+                    then seek_meta(query, arguments, found.total, last_id)
+                    else page_meta(query, arguments, found.total,
+                                   page.per_page, page.page) end)
+      into body
+      from unnest(found.ids[1 : page.per_page]) with ordinality i(id, position)
+           join crates c on c.id = i.id;
+
+    status := 200;
+end
+$$;
+
+comment on function cargo_store.crates_answer(cargo_store.access, jsonb) is
+    'GET crates.  Whoever asks for no page by its number reads on behind the '
+    'last crate, whatever has come meanwhile.  200; 400 a bad argument.';
 
 
 create or replace function cargo.search_crates(
     registry text,
-    token bytea,
+    caller cargo.caller,
     query jsonb,
     out status integer,
-    out body text)
-language plpgsql stable security definer
+    out body text,
+    out account text,
+    out token_name text)
+language plpgsql volatile security definer
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 declare
-    q      constant text := query->>'q';
-    asked  constant boolean := coalesce(q ~ '[^[:space:]]', false);
-    caller record;
-    page   record;
-    found  record;
-    crates json;
+    access cargo_store.access;
 begin
-    select * into caller from open_for_read(registry, token);
-
-    status := caller.status;
-    body := caller.body;
-
-    if status <> 200 then
-        return;
-    end if;
-
-    select * into page from read_page(query);
-
-    if page.refusal is not null then
-        status := 400;
-        body := page.refusal;
-        return;
-    end if;
-
-    if asked then
-        select * into found
-          from find_crates(caller.registry_id, q,
-                           coalesce(query->>'sort', 'relevance'),
-                           (page.page - 1) * page.per_page, page.per_page);
+    if query->'following' is null then
+        access := open_for_read(registry, caller);
     else
-        select * into found
-          from list_crates(caller.registry_id, query->>'sort',
-                           (page.page - 1) * page.per_page, page.per_page);
+        access := open_for_write(registry, caller, 'reader', '{read}');
     end if;
 
-    select coalesce(json_agg(crate_object(
-                                 c, asked and c.canonical_name
-                                              is not distinct from
-                                              wanted_name(q))
-                             order by i.position),
-                    '[]')
-      into crates
-      from unnest(found.ids) with ordinality i(id, position)
-           join cargo_store.crates c on c.id = i.id;
+    status := access.status;
+    body := access.body;
+    account := access.account;
+    token_name := access.token_name;
 
-    body := json_build_object(
-                'crates', crates,
-                'meta', page_meta(query, array['q', 'per_page', 'sort'],
-                                  found.total, page.per_page, page.page));
+    if status = 200 then
+        select a.status, a.body into status, body
+          from crates_answer(access, query) a;
+    end if;
 end
 $$;
 
-comment on function cargo.search_crates(text, bytea, jsonb) is
+comment on function cargo.search_crates(text, cargo.caller, jsonb) is
     'query: the decoded arguments, each a string: q, per_page (1 to 100; 10), '
-    'page (1), sort (relevance, the default with q; alphabetical, the default '
-    'without; downloads, recent-downloads, recent-updates, new); others do not '
-    'matter.  '
-    '200 with {"crates": [...], "meta": {...}}; 400 a bad number; '
-    '401 no good token for a private registry; 404 no such registry.';
+    'page (1) or seek, sort (relevance, the default with q; alphabetical, the '
+    'default without; downloads, recent-downloads, recent-updates, new), '
+    'those of read_filter(), include_yanked (no); others do not matter.  '
+    '200 with {"crates": [...], "meta": {...}}; 400 a bad argument; '
+    '401 no good token for a private registry; 403 one without the scope '
+    'read, a login without rights, following without a good token; '
+    '404 no such registry.';

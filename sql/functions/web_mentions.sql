@@ -33,36 +33,48 @@ begin
     -- tags in the order of their names, so that two who publish wait for each
     -- other instead of running into a deadlock
     with changed as materialized (
-        select n.id, n.registry_id, n.default_version_id
+        select n.id, n.registry_id, n.default_version_id,
+               case when o.restricted then 0 else -1 end as before,
+               case when n.restricted then 0 else 1 end as after
           from new_rows n
                join old_rows o on o.id = n.id
-         where n.default_version_id is distinct from o.default_version_id),
+         where n.default_version_id is distinct from o.default_version_id
+            or n.restricted <> o.restricted),
     wanted as materialized (
-        select c.id as crate_id, c.registry_id, m.kind, m.name
+        select c.id as crate_id, c.registry_id, m.kind, m.name, c.after
           from changed c
                cross join lateral mentions_of(c.default_version_id) m),
+    stored as materialized (
+        select m.crate_id, m.registry_id, m.kind, m.name, c.before
+          from changed c
+               join crate_mentions m on m.crate_id = c.id),
     gone as (
         delete from crate_mentions m
-         using changed c
-         where m.crate_id = c.id
+         using stored s
+         where m.crate_id = s.crate_id
+           and m.kind = s.kind
+           and m.name = s.name
            and not exists (select from wanted w
                             where w.crate_id = m.crate_id
                               and w.kind = m.kind
-                              and w.name = m.name)
-        returning m.registry_id, m.kind, m.name),
+                              and w.name = m.name)),
     come as (
-        insert into crate_mentions as m (crate_id, registry_id, kind, name)
+        insert into crate_mentions (crate_id, registry_id, kind, name)
         select w.crate_id, w.registry_id, w.kind, w.name
           from wanted w
-            on conflict do nothing
-        returning m.registry_id, m.kind, m.name)
+            on conflict do nothing)
     insert into tags as t (registry_id, kind, name, crates)
     select n.registry_id, n.kind, n.name, sum(n.crates)
-      from (select registry_id, kind, name, -1 as crates from gone
+      from (select registry_id, kind, name, before as crates from stored
             union all
-            select registry_id, kind, name, 1 from come) n
+            select registry_id, kind, name, after from wanted) n
      where n.kind <> 'dependency'
      group by n.registry_id, n.kind, n.name
+    having sum(n.crates) <> 0
+        or not exists (select from tags t
+                        where t.registry_id = n.registry_id
+                          and t.kind = n.kind
+                          and t.name = n.name)
      order by n.registry_id, n.kind, n.name
         on conflict (registry_id, kind, name) do update
        set crates = t.crates + excluded.crates;
@@ -72,7 +84,8 @@ end
 $$;
 
 comment on function cargo_store.note_mentions() is
-    'Keeps crate_mentions and the numbers of tags.';
+    'Keeps crate_mentions and the numbers of tags; a restricted crate is in '
+    'the first, but not counted.';
 
 
 -- once a statement: whoever refreshes all crates counts each tag once

@@ -31,6 +31,22 @@ comment on function cargo_store.crate_with(cargo_store.crates, text[]) is
     'wanted.';
 
 
+create or replace function cargo_store.listed_versions(
+    ids bigint[],
+    base_url text)
+returns json
+language sql stable
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+    select coalesce(json_agg(o.object order by i.position), '[]')
+      from unnest($1) with ordinality i(id, position)
+           join version_objects($1, $2) o on o.id = i.id;
+$$;
+
+comment on function cargo_store.listed_versions(bigint[], text) is
+    'Versions in the order of the ids.';
+
+
 create or replace function cargo_store.crate_answer(
     crate cargo_store.crates,
     base_url text,
@@ -61,12 +77,11 @@ begin
     select json_build_object(
                'crate', crate_with(crate, wanted),
                'versions', case when 'versions' = any (wanted) then
-                   (select coalesce(json_agg(version_object(v, crate.name,
-                                                            base_url)
-                                             order by v.sort_key desc),
-                                    '[]')
-                      from versions v
-                     where v.crate_id = crate.id) end,
+                   listed_versions(array(select v.id
+                                           from versions v
+                                          where v.crate_id = crate.id
+                                          order by v.sort_key desc),
+                                   base_url) end,
                'keywords', case when 'keywords' = any (wanted) then
                    (select coalesce(json_agg(keyword_object(t)
                                              order by t.name),
@@ -176,7 +191,7 @@ comment on function cargo_store.list_versions(bigint, boolean, text[], bigint,
     'whether more follow.  count: null for all.';
 
 
-create or replace function cargo_store.read_seek(
+create or replace function cargo_store.read_version_seek(
     crate_id bigint,
     query jsonb,
     out refusal text,
@@ -200,16 +215,13 @@ begin
     elsif page.refusal is not null then
         refusal := page.refusal;
 
-    elsif seek !~ '^[0-9]{1,18}$' collate "C" then
-        refusal := 'invalid seek parameter';
-
     elsif query->>'per_page' is not null or seek is not null then
         per_page := page.per_page;
 
         select v.id into after_id
           from versions v
-         where v.id = seek::bigint
-           and v.crate_id = read_seek.crate_id;
+         where v.id = read_id(seek)
+           and v.crate_id = read_version_seek.crate_id;
 
         if not found and seek is not null then
             refusal := 'invalid seek parameter';
@@ -218,7 +230,7 @@ begin
 end
 $$;
 
-comment on function cargo_store.read_seek(bigint, jsonb) is
+comment on function cargo_store.read_version_seek(bigint, jsonb) is
     'The arguments per_page (null: all) and seek, the id of the last version '
     'of the page before; refusal (400) is null when all is well.';
 
@@ -238,7 +250,7 @@ declare
     nums  text[];
     meta  json;
 begin
-    select * into page from read_seek(crate.id, query);
+    select * into page from read_version_seek(crate.id, query);
 
     if page.refusal is not null then
         status := 400;
@@ -258,7 +270,12 @@ begin
     meta := json_build_object(
                 'total', found.total,
                 'next_page',
-                case when found.more then seek_query(query, found.ids) end);
+                case when found.more
+                     then page_query(query, array['per_page', 'sort', 'include',
+                                                  'nums[]'],
+                                     'seek=' || found.ids[
+                                                    cardinality(found.ids)])
+                end);
 
     if 'release_tracks' = any (string_to_array(query->>'include', ',')) then
         meta := and_members(meta,
@@ -266,16 +283,8 @@ begin
                                               release_tracks(crate.id)));
     end if;
 
-    select json_build_object(
-               'versions',
-               coalesce(json_agg(version_object(v, crate.name, base_url)
-                                 order by i.position),
-                        '[]'),
-               'meta', meta)
-      into body
-      from unnest(found.ids) with ordinality i(id, position)
-           join versions v on v.id = i.id;
-
+    body := json_build_object('versions', listed_versions(found.ids, base_url),
+                              'meta', meta);
     status := 200;
 end
 $$;
@@ -284,35 +293,6 @@ comment on function cargo_store.versions_answer(cargo_store.crates, text,
                                                 jsonb) is
     'GET .../versions; query: per_page, seek, sort (semver, date), nums[], '
     'include (release_tracks).  200; 400 a bad argument.';
-
-
-create or replace function cargo_store.seek_query(
-    query jsonb,
-    ids bigint[])
-returns text
-language sql immutable
-set search_path = pg_catalog, cargo_store, pg_temp
-as $$
-    select '?seek=' || $2[cardinality($2)]
-           || coalesce((select string_agg('&' || a.name || '='
-                                          || url_encode($1->>a.name),
-                                          '' order by a.position)
-                          from unnest(array['per_page', 'sort', 'include'])
-                               with ordinality a(name, position)
-                         where $1->>a.name is not null),
-                       '')
-           || coalesce((select string_agg('&nums[]=' || url_encode(n.num),
-                                          '' order by n.position)
-                          from jsonb_array_elements_text(
-                                   case jsonb_typeof($1->'nums[]')
-                                        when 'array' then $1->'nums[]' end)
-                               with ordinality n(num, position)),
-                       '');
-$$;
-
-comment on function cargo_store.seek_query(jsonb, bigint[]) is
-    'The query of the page behind these versions, with the arguments of this '
-    'one.';
 
 
 create or replace function cargo_store.crate_downloads_answer(
@@ -357,11 +337,7 @@ begin
              group by d.date) d;
 
     if listed then
-        select json_agg(version_object(v, crate.name, base_url)
-                        order by v.sort_key desc)
-          into objects
-          from versions v
-         where v.id = any (latest);
+        objects := listed_versions(latest, base_url);
     end if;
 
     select json_object_agg(m.name, m.value order by m.position)

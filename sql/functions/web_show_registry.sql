@@ -1,18 +1,5 @@
--- What crates.io tells of the registry as a whole, and of people.
-
-create or replace function cargo_store.crate_objects(ids bigint[])
-returns json
-language sql stable
-set search_path = pg_catalog, cargo_store, pg_temp
-as $$
-    select coalesce(json_agg(crate_object(c, false) order by i.position), '[]')
-      from unnest($1) with ordinality i(id, position)
-           join crates c on c.id = i.id;
-$$;
-
-comment on function cargo_store.crate_objects(bigint[]) is
-    'Crates in the order of the ids.';
-
+-- What crates.io tells of the registry as a whole.  Keywords and categories are
+-- counted, and shown, of crates that everybody sees.
 
 create or replace function cargo_store.popular_tags(
     registry_id bigint,
@@ -54,40 +41,51 @@ comment on function cargo_store.popular_tags(bigint, text, boolean, integer,
     'first.  count: null for all.';
 
 
-create or replace function cargo_store.summary_answer(registry_id bigint)
+create or replace function cargo_store.top_crates(
+    access cargo_store.access,
+    sort text)
+returns json
+language sql stable
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+    select coalesce(json_agg(crate_object(c, false) order by i.position), '[]')
+      from list_crates($1, null, jsonb_build_object('sort', $2), null, 0, 10) l,
+           unnest(l) with ordinality i(id, position)
+           join crates c on c.id = i.id;
+$$;
+
+comment on function cargo_store.top_crates(cargo_store.access, text) is
+    'The first ten crates in this order.';
+
+
+create or replace function cargo_store.summary_answer(
+    access cargo_store.access)
 returns text
 language sql stable
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
     select json_build_object(
-               'num_downloads', (select coalesce(sum(d.downloads), 0)
-                                   from crate_downloads d
-                                  where d.registry_id = $1),
-               'num_crates', n.total,
-               'new_crates', crate_objects(n.ids),
-               'most_downloaded',
-               (select crate_objects(l.ids)
-                  from list_crates($1, 'downloads', 0, 10) l),
-               'most_recently_downloaded',
-               (select crate_objects(l.ids)
-                  from list_crates($1, 'recent-downloads', 0, 10) l),
-               'just_updated',
-               (select crate_objects(l.ids)
-                  from list_crates($1, 'recent-updates', 0, 10) l),
+               'num_downloads', count_registry_downloads($1),
+               'num_crates', count_crates($1, null, false),
+               'new_crates', top_crates($1, 'new'),
+               'most_downloaded', top_crates($1, 'downloads'),
+               'most_recently_downloaded', top_crates($1, 'recent-downloads'),
+               'just_updated', top_crates($1, 'recent-updates'),
                'popular_keywords',
                (select coalesce(json_agg(keyword_object(t)
                                          order by t.crates desc, t.name),
                                 '[]')
-                  from popular_tags($1, 'keyword', false, 0, 10) t),
+                  from popular_tags((($1).settings).id, 'keyword', false, 0,
+                                    10) t),
                'popular_categories',
                (select coalesce(json_agg(category_object(t)
                                          order by t.crates desc, t.name),
                                 '[]')
-                  from popular_tags($1, 'category', false, 0, 10) t))
-      from list_crates($1, 'new', 0, 10) n;
+                  from popular_tags((($1).settings).id, 'category', false, 0,
+                                    10) t));
 $$;
 
-comment on function cargo_store.summary_answer(bigint) is
+comment on function cargo_store.summary_answer(cargo_store.access) is
     'GET summary.';
 
 
@@ -248,92 +246,80 @@ comment on function cargo_store.category_answer(bigint, text) is
     'GET of a category.  200; 404 no crate has it.';
 
 
-create or replace function cargo_store.user_answer(
+create or replace function cargo_store.tags_part(
     registry_id bigint,
-    login text,
-    base_url text,
+    part text,
+    name text,
+    query jsonb,
     out status integer,
     out body text)
 language plpgsql stable
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 begin
-    -- of another registry one must not even know who is there
-    select 200, json_build_object('user', user_object(a, base_url))
-      into status, body
-      from accounts a
-     where lower(a.login) = lower(user_answer.login collate "C")
-       and (exists (select from members m
-                     where m.account_id = a.id
-                       and m.registry_id = user_answer.registry_id)
-            or exists (select from owners o
-                              join crates c on c.id = o.crate_id
-                        where o.account_id = a.id
-                          and c.registry_id = user_answer.registry_id));
+    if part = 'category_slugs' then
+        status := 200;
+        body := slugs_answer(registry_id);
 
-    if not found then
-        status := 404;
-        body := format('Not Found: there is no user `%s`', login);
+    elsif name is null then
+        select a.status, a.body into status, body
+          from tags_answer(registry_id,
+                           case part when 'keywords' then 'keyword'
+                                     else 'category' end, query) a;
+
+    elsif part = 'keywords' then
+        select a.status, a.body into status, body
+          from keyword_answer(registry_id, name) a;
+
+    else
+        select a.status, a.body into status, body
+          from category_answer(registry_id, name) a;
     end if;
 end
 $$;
 
-comment on function cargo_store.user_answer(bigint, text, text) is
-    'GET of a user: somebody with a role or a crate in the registry.  '
-    '200; 404 nobody.';
+comment on function cargo_store.tags_part(bigint, text, text, jsonb) is
+    'show_registry() of keywords and categories.  200; 400 a bad argument; '
+    '404 no crate has it.';
 
 
 create or replace function cargo.show_registry(
     registry text,
-    token bytea,
+    caller cargo.caller,
     base_url text,
     part text,
     name text,
     query jsonb,
     out status integer,
-    out body text)
+    out body text,
+    out account text,
+    out token_name text)
 language plpgsql stable security definer
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 declare
-    caller record;
-    kind   text;
+    access cargo_store.access := open_for_read(registry, caller);
 begin
-    select * into caller from open_for_read(registry, token);
-
-    status := caller.status;
-    body := caller.body;
+    status := access.status;
+    body := access.body;
+    account := access.account;
+    token_name := access.token_name;
 
     if status <> 200 then
         return;
     end if;
 
-    if part in ('keywords', 'categories') and name is null then
-        kind := case part when 'keywords' then 'keyword' else 'category' end;
-
-        select a.status, a.body into status, body
-          from tags_answer(caller.registry_id, kind, query) a;
-        return;
-    end if;
-
     case part
         when 'summary' then
-            body := summary_answer(caller.registry_id);
+            body := summary_answer(access);
 
-        when 'keywords' then
+        when 'keywords', 'categories', 'category_slugs' then
             select a.status, a.body into status, body
-              from keyword_answer(caller.registry_id, name) a;
+              from tags_part((access.settings).id, part, name, query) a;
 
-        when 'categories' then
+        when 'users', 'stats', 'teams' then
             select a.status, a.body into status, body
-              from category_answer(caller.registry_id, name) a;
-
-        when 'category_slugs' then
-            body := slugs_answer(caller.registry_id);
-
-        when 'users' then
-            select a.status, a.body into status, body
-              from user_answer(caller.registry_id, name, base_url) a;
+              from people_part(access, part, name, base_url) a;
 
         when 'site_metadata' then
             body := '{"deployed_sha":"unknown","commit":"unknown",'
@@ -347,57 +333,12 @@ begin
 end
 $$;
 
-comment on function cargo.show_registry(text, bytea, text, text, text,
+comment on function cargo.show_registry(text, cargo.caller, text, text, text,
                                         jsonb) is
-    'part: summary, keywords, categories, category_slugs, users, '
-    'site_metadata; name: one keyword, category or user, or null for the list.  '
-    'query: the decoded arguments.  base_url: of the server, without a slash '
-    'at its end.  '
+    'part: summary, keywords, categories, category_slugs, users, stats (of a '
+    'user), teams, site_metadata; name: one keyword, category, login, id of a '
+    'user or team, or null for the list.  query: the decoded arguments.  '
+    'base_url: of the server, without a slash at its end.  '
     '200; 400 a bad argument; 401 no good token for a private registry; '
-    '404 no such registry, part, keyword, category or user.';
-
-
-create or replace function cargo.show_me(
-    registry text,
-    token bytea,
-    base_url text,
-    out status integer,
-    out body text)
-language plpgsql volatile security definer
-set search_path = pg_catalog, cargo_store, pg_temp
-as $$
-declare
-    caller record;
-begin
-    select * into caller from open_for_write(registry, token, 'reader');
-
-    status := caller.status;
-    body := caller.body;
-
-    if status <> 200 then
-        return;
-    end if;
-
-    select json_build_object(
-               'user', private_user_object(a, base_url,
-                                           caller.role = 'admin'),
-               'owned_crates',
-               (select coalesce(json_agg(json_build_object(
-                                             'id', c.id,
-                                             'name', c.name,
-                                             'email_notifications', false)
-                                         order by c.canonical_name),
-                                '[]')
-                  from owners o
-                       join crates c on c.id = o.crate_id
-                 where o.account_id = a.id
-                   and c.registry_id = (caller.settings).id))
-      into body
-      from accounts a
-     where a.id = caller.account_id;
-end
-$$;
-
-comment on function cargo.show_me(text, bytea, text) is
-    'The account of the token, and what it owns here.  '
-    '200; 403 no good token; 404 no such registry.';
+    '403 one without the scope read, a login without rights; '
+    '404 no such registry, part, keyword, category, user or team.';

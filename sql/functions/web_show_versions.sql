@@ -111,21 +111,33 @@ comment on function cargo_store.authors_answer(bigint) is
 
 create or replace function cargo.show_version(
     registry text,
-    token bytea,
+    caller cargo.caller,
     base_url text,
     crate text,
     version text,
     part text,
     query jsonb,
     out status integer,
-    out body text)
+    out body text,
+    out account text,
+    out token_name text)
 language plpgsql stable security definer
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 declare
+    access cargo_store.access := open_for_read(registry, caller);
     target record;
 begin
-    select * into target from open_version(registry, token, crate, version);
+    status := access.status;
+    body := access.body;
+    account := access.account;
+    token_name := access.token_name;
+
+    if status <> 200 then
+        return;
+    end if;
+
+    select * into target from find_version(access, crate, version);
 
     status := target.status;
     body := target.body;
@@ -136,12 +148,9 @@ begin
 
     case part
         when 'crates' then
-            select json_build_object('version',
-                                     version_object(v, c.name, base_url))
+            select json_build_object('version', o.object)
               into body
-              from versions v
-                   join crates c on c.id = v.crate_id
-             where v.id = target.version_id;
+              from version_objects(array[target.version_id], base_url) o;
 
         when 'dependencies' then
             body := dependencies_answer(target.version_id);
@@ -161,29 +170,42 @@ begin
 end
 $$;
 
-comment on function cargo.show_version(text, bytea, text, text, text, text,
-                                       jsonb) is
+comment on function cargo.show_version(text, cargo.caller, text, text, text,
+                                       text, jsonb) is
     'part: crates, the version itself; dependencies, downloads (query: '
     'before_date), authors.  base_url: of the server, without a slash at its '
     'end.  '
     '200; 400 a bad argument; 401 no good token for a private registry; '
+    '403 one without the scope read, a login without rights; '
     '404 no such registry, crate, version or part.';
 
 
 create or replace function cargo.readme(
     registry text,
-    token bytea,
+    caller cargo.caller,
     crate text,
     version text,
     out status integer,
-    out body text)
+    out body text,
+    out account text,
+    out token_name text)
 language plpgsql stable security definer
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 declare
+    access cargo_store.access := open_for_read(registry, caller);
     target record;
 begin
-    select * into target from open_version(registry, token, crate, version);
+    status := access.status;
+    body := access.body;
+    account := access.account;
+    token_name := access.token_name;
+
+    if status <> 200 then
+        return;
+    end if;
+
+    select * into target from find_version(access, crate, version);
 
     status := target.status;
     body := target.body;
@@ -202,6 +224,7 @@ begin
 end
 $$;
 
-comment on function cargo.readme(text, bytea, text, text) is
+comment on function cargo.readme(text, cargo.caller, text, text) is
     'The source text.  200; 401 no good token for a private registry; '
+    '403 one without the scope read, a login without rights; '
     '404 no such registry, crate or version, or it has no readme.';

@@ -1,5 +1,6 @@
 begin;
 \ir include/registry.sql
+\ir include/admin.sql
 
 select * from no_plan();
 
@@ -32,14 +33,17 @@ create function pg_temp.account(login text, roles jsonb default '{}',
 language sql
 return '200 ' || jsonb_build_object(
            'login', login, 'name', 'Name', 'email', 'n@example.org',
-           'kind', kind, 'disabled_at', null, 'roles', roles)::text;
+           'kind', kind, 'disabled_at', null, 'roles', roles,
+           'teams', '[]'::jsonb)::text;
 
 
 select is(pg_temp.made('carl'), pg_temp.account('carl'), 'an account');
+select matches(pg_temp.noted(), '^create_account -> .*"login": "carl"',
+               'is in the audit log');
 select is(pg_temp.made('Robot-7', 'service', 'main', 'publisher'),
           pg_temp.account('Robot-7', '{"main": "publisher"}', 'service'),
           'a service with a role');
-select is((select pg_temp.answer(status, body - 'roles' - 'kind')
+select is((select pg_temp.answer(status, body - 'roles' - 'kind' - 'teams')
              from cargo_admin.create_account('x', null, null, 'person', null,
                                              null)),
           '200 {"name": null, "email": null, "login": "x", '
@@ -73,6 +77,10 @@ select is(pg_temp.made('dora', 'person', 'main', 'king'),
           'none', 'no such role');
 select is_empty($$select from cargo_store.accounts where login = 'dora'$$,
                 'whatever is refused leaves no account');
+select is(pg_temp.admin($$create_account('dora', null, null, 'person', 'main',
+                                         'king')$$),
+          '400 `king` is no role: use reader, publisher, maintainer, admin or '
+          'none', 'but a row in the audit log');
 
 
 select is(pg_temp.granted('carl', 'main', role),
@@ -85,6 +93,9 @@ select is(pg_temp.granted('CARL', 'vault', 'reader'),
           'in another registry, by another case');
 select is(pg_temp.granted('carl', 'main', 'none'),
           pg_temp.account('carl', '{"vault": "reader"}'), 'no role any more');
+select is(pg_temp.noted(),
+          'grant_role main {"name": "carl", "role": "publisher"} -> '
+          '{"name": "carl", "role": null}', 'with the role before');
 select is(pg_temp.granted('carl', 'main', 'none'),
           pg_temp.account('carl', '{"vault": "reader"}'), 'nor before');
 
@@ -110,8 +121,10 @@ select is((select (body->>'disabled_at')::timestamptz
 select is((select pg_temp.answer(status, body)
              from cargo_admin.disable_account('carl', false)),
           pg_temp.account('carl', '{"vault": "reader"}'), 'enabled');
-select is((select pg_temp.answer(status, body)
-             from cargo_admin.disable_account('nobody', true)),
+select matches(pg_temp.noted(),
+               '^enable_account .*"disabled_at": "2026-01-01.* -> .*'
+               '"disabled_at": null', 'is in the audit log');
+select is(pg_temp.admin($$disable_account('nobody', true)$$),
           '404 account `nobody` does not exist', 'unknown account');
 
 

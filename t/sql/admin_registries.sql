@@ -12,7 +12,8 @@ return '{"auth_required": false, "require_description": true,
          "require_license": true, "allow_wildcard_dependencies": false,
          "allow_unknown_dependencies": false, "max_dependencies": 500,
          "max_features": 300, "max_keywords": 5, "max_categories": 5,
-         "description_max": 1000}'::jsonb;
+         "description_max": 1000, "new_crates": "publisher",
+         "quarantine_days": 30}'::jsonb;
 
 create function pg_temp.answer(status integer, body jsonb) returns text
 language sql
@@ -71,7 +72,7 @@ insert into bad values
     ('[]'::jsonb, 'settings must be a JSON object'),
     ('"x"', 'settings must be a JSON object'),
     ('{"color": 1}', 'there is no setting `color`; there are: auth_required, '
-                     'require_description, .*, description_max$'),
+                     'require_description, .*, new_crates, quarantine_days$'),
     ('{"id": 7}', 'there is no setting `id`'),
     ('{"name": "x"}', 'there is no setting `name`'),
     ('{"created_at": null}', 'there is no setting `created_at`'),
@@ -85,6 +86,13 @@ insert into bad values
     ('{"max_features": "1"}', 'setting `max_features` must be a whole number'),
     ('{"max_features": -1}', 'setting `max_features` must be a whole number'),
     ('{"max_features": 1.5}', 'setting `max_features` must be a whole number'),
+    ('{"quarantine_days": 1000000000}',
+     'setting `quarantine_days` must be a whole number between 0 and '
+     '999999999$'),
+    ('{"new_crates": "king"}', 'setting `new_crates` must be a role: reader, '
+                               'publisher, maintainer, admin$'),
+    ('{"new_crates": 1}', 'setting `new_crates` must be a role'),
+    ('{"new_crates": null}', 'setting `new_crates` must be a role'),
     ('{"max_features": 1e10}', 'setting `max_features` must be a whole number'),
     ('{"max_features": null}', 'setting `max_features` must be a whole number'),
     ('{"max_features": true}', 'setting `max_features` must be a whole number'),
@@ -113,20 +121,24 @@ select is(pg_temp.set('main', '{"max_keywords": 8}'),
                            '{"auth_required": true, "max_keywords": 8}'),
           'the others stay');
 
-select is((select pg_temp.set('main', changed)
-             from (select jsonb_object_agg(key,
-                              case jsonb_typeof(value)
-                              when 'boolean'
-                                  then to_jsonb(not value::boolean)
-                              else '77' end) as changed
-                     from jsonb_each(pg_temp.defaults())) c),
-          pg_temp.registry('main', (
-              select jsonb_object_agg(key,
-                         case jsonb_typeof(value)
-                         when 'boolean' then to_jsonb(not value::boolean)
-                         else '77' end)
-                from jsonb_each(pg_temp.defaults()))),
-          'each setting can be set');
+create temporary table changed as
+    select jsonb_object_agg(key, case jsonb_typeof(value)
+                                 when 'boolean' then to_jsonb(not value::boolean)
+                                 when 'string' then '"maintainer"'
+                                 else '77' end) as settings
+      from jsonb_each(pg_temp.defaults());
+select is(pg_temp.set('main', settings), pg_temp.registry('main', settings),
+          'each setting can be set')
+  from changed;
+select is((select before->>'max_keywords' || ' ' || (after->>'max_keywords')
+             from cargo_store.audit
+            where action = 'set_registry' and registry = 'main'
+            order by id desc limit 1), '8 77', 'with what it was');
+select is(pg_temp.set('main', jsonb_build_object('new_crates', role)),
+          pg_temp.registry('main', settings
+                                   || jsonb_build_object('new_crates', role)),
+          'who creates crates: ' || role)
+  from changed, unnest(array['publisher', 'admin', 'maintainer']) role;
 
 select is_empty(
     $$select key from jsonb_each(pg_temp.defaults())
@@ -154,8 +166,15 @@ select results_eq(
 select is((select count(*) from cargo_store.changes
             where kind = 'settings' and registry_id
                   = (select id from cargo_store.registries
-                      where name = 'main')), 7::bigint,
+                      where name = 'main')), 10::bigint,
           'every change is in the log');
+select is((select string_agg(action || ' ' || registry || ' ' || status, ', '
+                             order by id)
+             from (select * from cargo_store.audit
+                    where registry in ('a', 'other', 'nowhere', '1st')
+                    order by id limit 4) a),
+          'create_registry a 200, create_registry 1st 400, create_registry '
+          'other 400, create_registry other 400', 'and in the audit log');
 
 
 select * from finish();

@@ -198,7 +198,6 @@ select is(pg_temp.crate(crate, part),
        unnest(array['crates', 'versions', 'downloads', 'owner_team',
                     'reverse_dependencies']) part;
 select is(pg_temp.crate('foo-bar', 'nothing'), '404 Not Found', 'no such part');
-select is(pg_temp.crate('foo-bar', 'owner_team'), '200 {"teams":[]}', 'teams');
 
 
 -- its versions
@@ -452,7 +451,8 @@ select is(pg_temp.registry('users', name),
 select is(pg_temp.registry('nothing', 'x'), '404 Not Found', 'no such part');
 
 select is(pg_temp.json(pg_temp.web(format(
-              'show_me(''main'', pg_temp.token(%L), ''https://x'')', login)))
+              'show_me(''main'', pg_temp.token(%L), ''https://x'', ''me'', '
+              'null, null)', login)))
               #- '{user,id}' #- '{user,created_at}' #- '{owned_crates,0,id}',
           format('{"user": {"login": "%s", "name": "%s", "avatar": null,
               "url": "https://x/api/v1/users/%1$s",
@@ -464,14 +464,267 @@ select is(pg_temp.json(pg_temp.web(format(
   from (values ('alice', '[{"name": "Foo-Bar", "email_notifications": false}]'),
                ('ada', '[]'), ('rita', '[]')) v(login, owned);
 select matches(pg_temp.web(format(
-                   'show_me(%L, pg_temp.token(%L), '''')', registry, login)),
-               expected, format('not me: %s, %s', registry, login))
+                   'show_me(%L, pg_temp.token(%L), '''', %L, null, ''{}'')',
+                   registry, login, part)),
+               expected, format('not me: %s, %s, %s', registry, login, part))
   from (values ('main', null, '^403 this action requires authentication'),
                ('vault', null, '^403 this action requires authentication'),
                ('main', 'vera', '^403 authentication failed'),
                ('vault', 'alice', '^403 authentication failed'),
                ('nowhere', 'alice', '^404 registry `nowhere`'))
-           v(registry, login, expected);
+           v(registry, login, expected),
+       unnest(array['me', 'updates', 'tokens', 'crate_owner_invitations',
+                    'x']) part;
+
+
+create function pg_temp.me(part text, login text default 'alice',
+                           name text default null, query jsonb default '{}',
+                           registry text default 'main') returns text
+language sql
+as $$
+    select pg_temp.web(format(
+               'show_me(%L, pg_temp.token(%L), ''https://x'', %L, %L, %L)',
+               registry, login, part, name, query));
+$$;
+
+select is(pg_temp.me('crate_owner_invitations'),
+          '200 {"crate_owner_invitations":[],"users":[]}', 'no invitations');
+select is(pg_temp.me('nothing'), '404 Not Found', 'no such part');
+
+insert into cargo_store.follows (account_id, crate_id)
+select a.id, c.id
+  from cargo_store.accounts a, cargo_store.crates c
+ where a.login = 'alice' and c.name in ('Foo-Bar', 'dep', 'foo-bar');
+
+create function pg_temp.updates(query jsonb) returns text
+language sql
+as $$
+    select coalesce(a->>'refused',
+                    (select coalesce(string_agg(
+                                concat_ws(' ', v->>'crate', v->>'num'), ', '
+                                order by position), '')
+                       from jsonb_array_elements(a->'versions')
+                            with ordinality e(v, position))
+                    || (a #>> '{meta,more}'))
+      from pg_temp.json(pg_temp.me('updates', query => query)) a;
+$$;
+
+update cargo_store.versions set created_at = now() + id * interval '1 s';
+select is(pg_temp.updates(query), expected, 'updates: ' || query::text)
+  from (values ('{}'::jsonb, 'Foo-Bar 2.0.0, dep 1.0.0, Foo-Bar 0.3.0, '
+                             'Foo-Bar 0.2.0, Foo-Bar 0.1.1, '
+                             'Foo-Bar 1.1.0-rc.1, Foo-Bar 1.0.0, '
+                             'Foo-Bar 0.1.0false'),
+               ('{"per_page": "2"}', 'Foo-Bar 2.0.0, dep 1.0.0true'),
+               ('{"per_page": "4", "page": "2"}',
+                'Foo-Bar 0.1.1, Foo-Bar 1.1.0-rc.1, Foo-Bar 1.0.0, '
+                'Foo-Bar 0.1.0false'),
+               ('{"per_page": "4", "page": "3"}', 'false'),
+               ('{"per_page": "0"}',
+                '400 `per_page` must be a whole number from 1 to 100'))
+           v(query, expected);
+select is(pg_temp.crate('foo-bar', 'following', login => login), expected,
+          coalesce(login, 'nobody') || ' follows')
+  from (values ('alice', '200 {"following" : true}'),
+               ('bob', '200 {"following" : false}'),
+               (null, '403 this action requires authentication; run `cargo '
+                      'login` with a token of this registry'))
+           v(login, expected);
+select is(pg_temp.crate('no-such', 'following', login => 'alice'),
+          '404 crate `no-such` does not exist', 'no such crate');
+
+
+-- tokens
+
+insert into cargo_store.tokens (account_id, registry_id, name, hash, created_at,
+                                expires_at, revoked_at, endpoint_scopes,
+                                crate_scopes)
+select a.id, r.id, v.name, pg_temp.hash(v.name), now(), v.expires::timestamptz,
+       v.revoked::timestamptz, v.scopes::text[], v.patterns::text[]
+  from (values ('bound', 'main', null, null, '{read,yank}', '{foo-*}'),
+               ('other', 'vault', null, null, null, null),
+               ('expired', null, '2026-01-01', null, null, null),
+               ('later', null, '2999-01-01', null, '{admin}', null),
+               ('revoked', null, null, '2026-01-01', null, null))
+       v(name, registry, expires, revoked, scopes, patterns)
+       left join cargo_store.registries r on r.name = v.registry,
+       cargo_store.accounts a
+ where a.login = 'alice';
+
+select is(pg_temp.list(pg_temp.json(pg_temp.me('tokens', login))->'api_tokens',
+                       'name'), expected, 'tokens for ' || login)
+  from (values ('alice', 'later bound laptop'), ('later', 'later bound laptop'),
+               ('rita', 'laptop')) v(login, expected);
+select is(pg_temp.me('tokens', 'bound'),
+          '403 this token does not have the required permissions to perform '
+          'this action: it needs the scope `admin`', 'not for every token');
+select is(pg_temp.me(part, 'later'),
+          '403 this token does not have the required permissions to perform '
+          'this action: it needs the scope `read`', 'that neither: ' || part)
+  from unnest(array['me', 'updates', 'crate_owner_invitations']) part;
+select is(pg_temp.json(pg_temp.me('tokens', 'alice', id::text))
+              #- '{api_token,created_at}' #- '{api_token,last_used_at}',
+          format('{"api_token": {"id": %s, "name": "bound",
+                   "crate_scopes": ["foo-*"],
+                   "endpoint_scopes": ["read", "yank"], "expired_at": null}}',
+                 id)::jsonb, 'one of them')
+  from cargo_store.tokens where name = 'bound';
+select is(pg_temp.keys(pg_temp.me('tokens'), 'api_tokens', '0'),
+          'id name created_at last_used_at crate_scopes endpoint_scopes '
+          'expired_at', 'a token');
+select is(pg_temp.json(pg_temp.me('tokens', 'alice', id::text))
+              #>> '{api_token,expired_at}', '2026-01-01T00:00:00.000000Z',
+          'an expired one')
+  from cargo_store.tokens where name = 'expired';
+select is(pg_temp.me('tokens', 'alice', t.id::text),
+          format('404 Not Found: you have no token with the id `%s`', t.id),
+          format('%s of %s', t.name, a.login))
+  from cargo_store.tokens t join cargo_store.accounts a on a.id = t.account_id
+ where t.name in ('other', 'revoked') or a.login = 'bob';
+select is(pg_temp.me('tokens', 'alice', id),
+          format('404 Not Found: you have no token with the id `%s`', id),
+          'no token ' || id)
+  from unnest(array['', 'x', '-1', '0', '9999999999999999999999', 'current'])
+       id;
+
+
+-- owners, users and teams
+
+update cargo_store.accounts set email = login || '@example.org';
+insert into cargo_store.teams (name) values ('Web-Team'), ('idle');
+insert into cargo_store.team_members (team_id, account_id)
+select t.id, a.id from cargo_store.teams t, cargo_store.accounts a
+ where t.name = 'Web-Team' and a.login = 'rita';
+insert into cargo_store.team_owners (crate_id, team_id)
+select c.id, t.id from cargo_store.crates c, cargo_store.teams t
+ where c.name = 'Foo-Bar' and t.name = 'Web-Team';
+insert into cargo_store.owners (crate_id, account_id)
+select c.id, a.id from cargo_store.crates c, cargo_store.accounts a
+ where c.name = 'Foo-Bar' and a.login = 'bob';
+
+select is(pg_temp.json(pg_temp.crate(crate, 'owners')),
+          (select jsonb_build_object('users', jsonb_build_array(
+                      format('{"id": %s, "login": "alice", "kind": "user",
+                               "url": "https://x/api/v1/users/alice",
+                               "name": "Alice", "email": null,
+                               "avatar": null}', a.id)::jsonb,
+                      format('{"id": %s, "login": "bob", "kind": "user",
+                               "url": "https://x/api/v1/users/bob",
+                               "name": "Bob", "email": null,
+                               "avatar": null}', b.id)::jsonb,
+                      format('{"id": %s, "login": "team:Web-Team",
+                               "kind": "team", "name": "Web-Team",
+                               "url": "https://x/api/v1/teams/team:Web-Team",
+                               "avatar": null}', t.id)::jsonb))
+             from cargo_store.accounts a, cargo_store.accounts b,
+                  cargo_store.teams t
+            where a.login = 'alice' and b.login = 'bob'
+              and t.name = 'Web-Team'), crate)
+  from unnest(array['foo-bar', 'FOO_BAR']) crate;
+select is(pg_temp.json(pg_temp.crate('foo-bar', part))->plural,
+          (select jsonb_agg(o)
+             from jsonb_array_elements(pg_temp.json(
+                      pg_temp.crate('foo-bar', 'owners'))->'users') o
+            where o->>'kind' = kind), part)
+  from (values ('owner_user', 'users', 'user'), ('owner_team', 'teams', 'team'))
+       v(part, plural, kind);
+select is(pg_temp.crate('new', 'owner_team'), '200 {"teams" : []}', 'no team');
+select is(pg_temp.json(pg_temp.crate('foo-bar', 'owners', login => login))
+              #>> '{users,1,email}', email,
+          'mail for ' || coalesce(login, 'anybody'))
+  from (values (null, null), ('nobody', null), ('vera', null),
+               ('alice', 'bob@example.org'), ('rita', 'bob@example.org'),
+               ('mia', 'bob@example.org'), ('ada', 'bob@example.org'))
+       v(login, email);
+select is(pg_temp.json(pg_temp.crate('new', 'owners', login => 'rita'))
+              #>> '{users,0,email}', null, 'none for other readers');
+
+select is(pg_temp.json(pg_temp.registry('teams', name))->'team',
+          pg_temp.json(pg_temp.crate('foo-bar', 'owner_team'))
+              #> '{teams,0}', name)
+  from unnest(array['Web-Team', 'web-team', 'team:Web-Team', 'TEAM:WEB-TEAM'])
+       name;
+select is(pg_temp.registry('teams', name),
+          format('404 Not Found: there is no team `%s`', name), name)
+  from unnest(array['no-such', 'idle', 'team:', '', 'team:team:Web-Team', 'ü'])
+       name;
+select is(pg_temp.registry('teams', 'web-team', registry => 'vault',
+                           login => 'vito'),
+          '404 Not Found: there is no team `web-team`', 'of another registry');
+insert into cargo_store.team_roles (registry_id, team_id, role)
+select r.id, t.id, 'reader'
+  from cargo_store.registries r, cargo_store.teams t
+ where r.name = 'vault' and t.name = 'Web-Team';
+select matches(pg_temp.registry(part, name, registry => 'vault',
+                                login => 'vito'), '^200 ',
+               'a role makes it known: ' || part)
+  from (values ('teams', 'web-team'), ('users', 'rita')) v(part, name);
+
+select is(pg_temp.registry('stats', a.id::text),
+          format('200 {"total_downloads" : %s}', n), 'downloads of ' || login)
+  from (values ('alice', 0), ('bob', 9), ('rita', 0)) v(login, n)
+       join cargo_store.accounts a using (login);
+select is(pg_temp.registry('stats', id),
+          format('404 Not Found: there is no user with the id `%s`', id),
+          'stats of ' || coalesce(id, 'nobody'))
+  from unnest(array['', 'x', 'alice', '0', '-1', '9999999999999999999999',
+                    (select a.id::text from cargo_store.accounts a
+                      where login = 'vera')]) id;
+
+
+-- who did what to a version
+
+create function pg_temp.actions(version text) returns text
+language sql
+as $$
+    select string_agg(concat_ws(' ', a->>'action', a #>> '{user,login}'), ', '
+                      order by position)
+      from jsonb_array_elements(pg_temp.json(
+               pg_temp.version('foo-bar', version))
+               #> '{version,audit_actions}') with ordinality e(a, position);
+$$;
+
+create function pg_temp.yank(login text, crate text, yanked boolean)
+returns text
+language sql
+as $$
+    select pg_temp.web(format('yank(''main'', pg_temp.token(%L), %L, '
+                              '''0.1.0'', %L)', login, crate, yanked));
+$$;
+
+select is(pg_temp.actions('0.1.0'), 'publish alice', 'published');
+select is(pg_temp.yank(login, crate, yanked), '200 {"ok":true}',
+          format('%s %s', login, yanked))
+  from (values ('alice', 'foo-bar', true), ('mia', 'FOO_BAR', true),
+               ('ada', 'Foo-Bar', false)) v(login, crate, yanked);
+select matches(pg_temp.yank('rita', 'foo-bar', true), '^403 ', 'refused');
+select is(pg_temp.actions('0.1.0'), 'publish alice, yank alice, unyank ada',
+          'what was done is told');
+select is(pg_temp.actions('0.1.1'), 'publish alice', 'of this version');
+select pg_temp.must(cargo_admin.yank('main', 'foo-bar', '0.1.0', true, 'Tea'));
+select is(pg_temp.actions('0.1.0'),
+          'publish alice, yank alice, unyank ada, yank',
+          'who comes with cargoctl is no user');
+select is(pg_temp.json(pg_temp.version('foo-bar', '0.1.0'))
+              #>> '{version,yank_message}', 'Tea', 'and says why');
+select is(pg_temp.keys(answer, 'version', 'audit_actions', '1', 'user'),
+          'id login name avatar url github_username_matches created_at', 'who')
+  from pg_temp.version('foo-bar', '0.1.0') answer;
+insert into cargo_store.deletions (registry_id, name, version, deleted_by,
+                                   deleted_at, reason, reserved_until)
+select c.registry_id, 'FOO-bar', v.num, 'ada', now() + interval '1 s', '',
+       now()
+  from cargo_store.versions v join cargo_store.crates c on c.id = v.crate_id
+ where c.name = 'Foo-Bar' and v.num = '0.1.0';
+select is(pg_temp.actions('0.1.0'), 'publish alice',
+          'the version that had the number before is not meant');
+
+update cargo_store.versions set has_lib = true, bin_names = '{a,b}'
+ where num = '0.1.0';
+select is((answer->'has_lib') || (answer->'bin_names'), '[true, "a", "b"]',
+          'what is in it')
+  from jsonb_extract_path(pg_temp.json(pg_temp.version('foo-bar', '0.1.0')),
+                          'version') answer;
 
 
 -- other registries
@@ -484,9 +737,12 @@ select is(answer, pg_temp.web(format('index_config(%L, pg_temp.token(%L))',
        lateral unnest(array[
            pg_temp.crate('foo-bar', 'crates', '{}', login, registry),
            pg_temp.crate('no-such', 'versions', '{}', login, registry),
+           pg_temp.crate('foo-bar', 'owners', '{}', login, registry),
            pg_temp.version('foo-bar', '9.0.0', 'crates', '{}', login, registry),
            pg_temp.registry('summary', null, '{}', login, registry),
            pg_temp.registry('users', 'vera', '{}', login, registry),
+           pg_temp.registry('teams', 'idle', '{}', login, registry),
+           pg_temp.registry('stats', '1', '{}', login, registry),
            pg_temp.web(format('readme(%L, pg_temp.token(%L), %L, %L)',
                               registry, login, 'foo-bar', '9.0.0'))]) answer;
 select is(pg_temp.list(a->'versions', 'num'), '9.0.0', 'with a token')

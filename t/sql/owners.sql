@@ -18,24 +18,12 @@ as $$
                               end));
 $$;
 
-create function pg_temp.list(login text default null,
-                             crate text default 'Foo-Bar',
-                             registry text default 'main') returns text
-language sql
-as $$
-    select pg_temp.web(format(
-               'list_owners(%L, pg_temp.token(%L), %L, ''https://x'')',
-               registry, login, crate));
-$$;
-
 -- who owns it, and how often that changed
 create function pg_temp.state() returns text
 language sql
 as $$
-    select (select string_agg(a.login, ' ' order by a.id)
-              from cargo_store.owners o
-                   join cargo_store.accounts a on a.id = o.account_id
-                   join cargo_store.crates c on c.id = o.crate_id
+    select (select array_to_string(cargo_store.owner_names(c.id), ' ')
+              from cargo_store.crates c
              where c.name = 'Foo-Bar')
            || (select format(', %s', count(*))
                  from cargo_store.changes
@@ -46,8 +34,10 @@ create function pg_temp.added(variadic logins text[]) returns text
 language sql
 as $$
     select format('200 {"ok" : true, "msg" : "%s"}',
-                  string_agg(format('user %s has been added as an owner of '
-                                    'crate Foo-Bar', l), ','))
+                  string_agg(format('%s %s has been added as an owner of '
+                                    'crate Foo-Bar',
+                                    case when l like 'team:%' then 'team'
+                                         else 'user' end, l), ','))
       from unnest(logins) l;
 $$;
 
@@ -55,38 +45,6 @@ select is(pg_temp.publish('alice', 'Foo-Bar', '1.0.0'), pg_temp.published(),
           'a crate');
 select is(pg_temp.publish('vera', 'secret', '1.0.0', registry => 'vault'),
           pg_temp.published(), 'a private one');
-update cargo_store.accounts set email = login || '@example.org';
-update cargo_store.accounts set name = null where login = 'bob';
-
-
--- listing
-
-select is(substr(pg_temp.list(), 5)::jsonb,
-          format('{"users":[{"id":%s,"login":"alice","kind":"user",
-                  "url":"https://x/api/v1/users/alice","name":"Alice",
-                  "email":null,"avatar":null}]}', id)::jsonb, 'one owner')
-  from cargo_store.accounts where login = 'alice';
-select is(pg_temp.list(crate => crate), pg_temp.list(), crate)
-  from unnest(array['foo-bar', 'FOO_BAR']) crate;
-select is(substr(pg_temp.list(login), 5)::jsonb #>> '{users,0,email}', email,
-          'mail for ' || coalesce(login, 'anybody'))
-  from (values (null, null), ('nobody', null), ('bob', null), ('rita', null),
-               ('vera', null), ('alice', 'alice@example.org'),
-               ('mia', 'alice@example.org'),
-               ('ada', 'alice@example.org')) v(login, email);
-select is(pg_temp.list(crate => crate),
-          format('404 crate `%s` does not exist', crate), 'unknown: ' || crate)
-  from unnest(array['no-such', 'secret', '', '%', 'ü']) crate;
-select is(pg_temp.list(registry => 'nowhere'),
-          pg_temp.web($$index_config('nowhere', null)$$), 'unknown registry');
-select is(pg_temp.list(login, crate, 'vault'),
-          pg_temp.web(format('index_config(''vault'', pg_temp.token(%L))',
-                             login)),
-          format('private: %s, %s', coalesce(login, 'no token'), crate))
-  from unnest(array[null, 'nobody', 'alice']) login,
-       unnest(array['secret', 'no-such']) crate;
-select matches(pg_temp.list('vito', 'secret', 'vault'),
-               '^200 .*"login" : "vera"', 'private, with a token');
 
 
 -- who may
@@ -111,15 +69,15 @@ select is(pg_temp.owners(verb, 'alice', '["bob"]', 'secret'),
 -- what may be asked
 
 select is(pg_temp.owners(verb, 'alice', request),
-          '400 the request must be a JSON object with an array of logins: '
-          '{"users":["login"]}', format('%s: %s', verb, request))
+          '400 the request must be a JSON object with an array of logins and '
+          'teams: {"users":["login","team:name"]}', format('%s: %s', verb, request))
   from unnest(array['add', 'remove']) verb,
        unnest(array[null, 'null', '1', '"bob"', '{}', '{"users":"bob"}',
                     '{"users":{}}', '{"users":null}', '{"users":[1]}',
                     '{"users":["bob",null]}', '{"users":[["bob"]]}',
                     '{"user":["bob"]}', '{"owners":{"a":1}}']::jsonb[]) request;
 select is(pg_temp.owners(verb, 'alice', '[]'),
-          '400 the request names no login', verb || ': nobody')
+          '400 the request names no login and no team', verb || ': nobody')
   from unnest(array['add', 'remove']) verb;
 select is(pg_temp.owners(verb, 'alice',
                          (select jsonb_agg('u' || i)
@@ -151,11 +109,6 @@ select is(pg_temp.state(), 'alice, 0', 'all that changed nothing');
 select is(pg_temp.owners('add', 'alice', '{"owners":["BOB","bob"]}', 'foo_bar'),
           pg_temp.added('bob'), 'an owner adds');
 select is(pg_temp.state(), 'alice bob, 1', 'one more');
-select is((select array_agg(u->>'login' order by position)
-             from jsonb_array_elements(
-                      substr(pg_temp.list(), 5)::jsonb->'users')
-                      with ordinality u(u, position)),
-          array['alice', 'bob'], 'listed by id');
 select is(pg_temp.publish('bob', 'Foo-Bar', '1.1.0'), pg_temp.published(),
           'who may publish');
 select is(pg_temp.owners('add', 'bob', '["mia", "ada"]'),
@@ -177,11 +130,11 @@ select matches(pg_temp.owners('remove', 'alice',
                'not all of them');
 select is(pg_temp.state(), 'alice bob mia ada, 2', 'nobody was removed');
 select is(pg_temp.owners('remove', 'alice', '["ada", "Mia", "mia"]'),
-          '200 {"ok":true,"msg":"owners successfully removed"}',
+          '200 {"ok" : true, "msg" : "owners successfully removed"}',
           'an owner removes two');
 select is(pg_temp.state(), 'alice bob, 3', 'two stay');
 select is(pg_temp.owners('remove', 'alice', '["alice"]'),
-          '200 {"ok":true,"msg":"owners successfully removed"}',
+          '200 {"ok" : true, "msg" : "owners successfully removed"}',
           'and then herself');
 select is(pg_temp.owners('add', 'alice', '["alice"]'),
           '403 only owners have permission to modify owners',
@@ -196,9 +149,111 @@ select pg_temp.must(cargo_admin.disable_account('alice', true));
 select matches(pg_temp.owners('remove', 'bob', '["bob"]'),
                '^400 cannot remove all', 'a disabled owner does not count');
 select is(pg_temp.owners('remove', 'ada', '["alice"]'),
-          '200 {"ok":true,"msg":"owners successfully removed"}',
+          '200 {"ok" : true, "msg" : "owners successfully removed"}',
           'an admin removes a disabled one');
 select is(pg_temp.state(), 'bob, 6', 'every change is in the log');
+
+
+-- teams
+
+select pg_temp.must(cargo_admin.disable_account('alice', false));
+select pg_temp.must(cargo_admin.create_team(name, null))
+  from unnest(array['Platform', 'guests', 'elsewhere']) name;
+select pg_temp.must(cargo_admin.create_account('carl', null, null, 'person',
+                                               null, null)),
+       pg_temp.must(cargo_admin.add_team_member('platform', 'mia')),
+       pg_temp.must(cargo_admin.add_team_member('platform', 'carl')),
+       pg_temp.must(cargo_admin.grant_role('team:platform', 'main',
+                                           'publisher')),
+       pg_temp.must(cargo_admin.create_token('carl', 'x', pg_temp.hash('carl'),
+                                             null, null, null, null)),
+       pg_temp.must(cargo_admin.grant_role('team:guests', 'main', 'reader')),
+       pg_temp.must(cargo_admin.grant_role('team:elsewhere', 'vault',
+                                           'admin'));
+
+select is(pg_temp.owners('add', 'bob', jsonb_build_array(team)),
+          format('400 could not find team with name `%s`', substr(team, 6)),
+          'no team: ' || team)
+  from unnest(array['team:nobody', 'team:', 'team:elsewhere', 'team:mia',
+                    'team:team:platform', 'TEAM:%']) team;
+select matches(pg_temp.owners('add', 'bob', '["team:guests"]'),
+               '^400 the team `guests` has the role reader .* role publisher',
+               'a team of readers');
+select is(pg_temp.publish('carl', 'Foo-Bar', '2.0.0'),
+          '403 this crate exists but you don''t seem to be an owner. To have '
+          'this version published, ask one of its owners: bob',
+          'a member does not publish yet');
+select is(pg_temp.owners('add', 'bob',
+                         '["team:platform", "ada", "TEAM:PLATFORM"]'),
+          pg_temp.added('team:Platform', 'ada'), 'a team becomes an owner');
+select is(pg_temp.owners('add', 'bob', '["team:PLATFORM"]'),
+          '400 `team:PLATFORM` is already an owner', 'once');
+select is(pg_temp.state(), 'bob ada team:Platform, 7', 'two and a team');
+
+select is(pg_temp.publish('carl', 'Foo-Bar', '2.0.0'), pg_temp.published(),
+          'a member publishes');
+select is(pg_temp.web($$yank('main', pg_temp.token('carl'), 'foo-bar',
+                             '2.0.0', true)$$), '200 {"ok":true}', 'yanks');
+select is(pg_temp.owners(verb, login, '["alice"]'),
+          '403 team members don''t have permission to modify owners',
+          format('and does not %s owners: %s', verb, login))
+  from unnest(array['add', 'remove']) verb,
+       unnest(array['carl', 'mia']) login;
+select matches(pg_temp.publish('alice', 'Foo-Bar', '2.1.0'),
+               'owners: bob, ada, team:Platform$',
+               'the sentence for others names the team');
+
+select pg_temp.must(cargo_admin.remove_team_member('platform', 'carl')),
+       pg_temp.must(cargo_admin.grant_role('carl', 'main', 'publisher'));
+select is(pg_temp.owners('add', 'carl', '["carl"]'),
+          '403 only owners have permission to modify owners',
+          'a member no more');
+select matches(pg_temp.publish('carl', 'Foo-Bar', '2.1.0'), '^403 this crate',
+               'publishes no more');
+
+select matches(pg_temp.owners('remove', 'bob', '["bob", "ada"]'),
+               '^400 cannot remove all individual owners',
+               'a team is no individual owner');
+select is(pg_temp.owners('remove', 'bob', '["ada", "Team:platform"]'),
+          '200 {"ok" : true, "msg" : "owners successfully removed"}',
+          'a team goes');
+select is(pg_temp.owners('remove', 'bob', '["team:platform"]'),
+          '400 Could not find owner with login `team:platform`', 'once');
+select is(pg_temp.state(), 'bob, 8', 'one is left');
+
+select is(pg_temp.owners('add', 'bob', '["team:platform"]'),
+          pg_temp.added('team:Platform'), 'back again');
+select pg_temp.must(cargo_admin.disable_account('bob', true));
+select is(pg_temp.owners('remove', 'ada', '["team:platform"]'),
+          '200 {"ok" : true, "msg" : "owners successfully removed"}',
+          'a team may go whoever stays');
+
+
+-- scopes, and crates that one does not see
+
+select pg_temp.must(cargo_admin.create_token(
+           'ada', 'a test', pg_temp.hash('ada ' || scope), null, null,
+           array[scope], '{foo_*}'))
+  from unnest(array['yank', 'change-owners']) scope;
+select is(pg_temp.owners(verb, token, '["alice"]', crate), answer,
+          format('%s: %s, %s', verb, token, crate))
+  from unnest(array['add', 'remove']) verb,
+       (values ('ada yank', 'Foo-Bar',
+                '403 this token does not have the required permissions to '
+                'perform this action: it needs the scope `change-owners`'),
+               ('ada change-owners', 'other',
+                '403 this token does not have the required permissions to '
+                'perform this action: it is not for crate `other`'),
+               ('ada change-owners', 'FOO-none',
+                '404 crate `FOO-none` does not exist'))
+           v(token, crate, answer);
+select is(pg_temp.owners('add', 'ada change-owners', '["mia"]'),
+          pg_temp.added('mia'), 'within its scopes');
+
+select pg_temp.must(cargo_admin.restrict_crate('main', 'foo-bar', true));
+select is(pg_temp.owners(verb, 'alice', '["alice"]'),
+          '404 crate `Foo-Bar` does not exist', verb || ': a hidden crate')
+  from unnest(array['add', 'remove']) verb;
 
 
 select * from finish();

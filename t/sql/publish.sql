@@ -34,7 +34,8 @@ select is(pg_temp.publish('alice', 'Foo-Bar', '1.0.0-rc.1+b.2', '{
               "license": "MIT OR Apache-2.0", "license_file": "LICENSE",
               "readme": "# Foo\n", "readme_file": "README.md",
               "keywords": ["a", "b"], "categories": ["c"],
-              "authors": ["A <a@example.org>", "B"], "sort_key": "1.0.0~rc"
+              "authors": ["A <a@example.org>", "B"], "sort_key": "1.0.0~rc",
+              "has_lib": true, "bin_names": ["foo", "bar"]
           }'), pg_temp.published(), 'a new crate');
 
 select results_eq(
@@ -61,7 +62,8 @@ select results_eq(
         "license": "MIT OR Apache-2.0", "license_file": "LICENSE",
         "readme": "# Foo\n", "readme_file": "README.md",
         "keywords": ["a", "b"], "categories": ["c"],
-        "authors": ["A <a@example.org>", "B"]
+        "authors": ["A <a@example.org>", "B"],
+        "has_lib": true, "bin_names": ["foo", "bar"]
     }'], 'its version');
 
 select results_eq(
@@ -175,7 +177,7 @@ select is((select count(*) from cargo_store.reserved_names), 60::bigint,
 select is(pg_temp.publish('alice', 'new', '1.0.0'), pg_temp.published(),
           'new is an ordinary name');
 
-insert into cargo_store.reserved_names
+insert into cargo_store.reserved_names (registry_id, canonical_name)
 select id, 'secret_plan' from cargo_store.registries where name = 'vault';
 select is(pg_temp.publish('vera', 'Secret-Plan', '1.0.0',
                           registry => 'vault'),
@@ -183,7 +185,7 @@ select is(pg_temp.publish('vera', 'Secret-Plan', '1.0.0',
           'reserved in one registry');
 select is(pg_temp.publish('alice', 'Secret-Plan', '1.0.0'),
           pg_temp.published(), 'and not in another');
-insert into cargo_store.reserved_names values (null, 'new');
+insert into cargo_store.reserved_names (canonical_name) values ('new');
 select is(pg_temp.publish('alice', 'new', '1.1.0'), pg_temp.published(),
           'a name reserved later stays with its crate');
 
@@ -369,6 +371,122 @@ select results_eq(
             "default_features": false, "features": ["a", "b"],
             "artifact": ["bin:x"], "bindep_target": "target", "lib": true}'
     ]::jsonb[], 'are kept in order');
+
+
+-- crates that one does not see
+
+select is(pg_temp.publish('vera', name, '1.0.0', registry => 'vault'),
+          pg_temp.published(), name)
+  from unnest(array['hidden-one', 'hidden-two']) name;
+select pg_temp.must(cargo_admin.restrict_crate('vault', name, true))
+  from unnest(array['hidden-one', 'hidden-two']) name;
+select pg_temp.must(cargo_admin.grant_role('bob', 'vault', 'publisher')),
+       pg_temp.must(cargo_admin.set_registry('vault', '{
+           "allow_unknown_dependencies": false}'));
+
+select is(pg_temp.publish('bob', name, '2.0.0', registry => 'vault'),
+          format('403 the name `%s` is taken', name), 'taken: ' || name)
+  from unnest(array['hidden-one', 'hidden_one', 'HIDDEN_ONE']) name;
+select is(pg_temp.publish('bob', 'curious', '1.0.0', jsonb_build_object(
+              'deps', jsonb_build_array(pg_temp.dependency(name))),
+              registry => 'vault'),
+          format('400 no known crate named `%s`', name), 'unknown: ' || name)
+  from unnest(array['hidden-one', 'hidden_one']) name;
+select pg_temp.must(cargo_admin.allow_reader('vault', 'hidden_one', 'bob'));
+select is(pg_temp.publish('bob', 'curious', '1.0.0', jsonb_build_object(
+              'deps', jsonb_build_array(pg_temp.dependency('hidden-one'))),
+              registry => 'vault'), pg_temp.published(),
+          'who sees it may depend on it');
+select matches(pg_temp.publish('bob', 'hidden-one', '2.0.0',
+                               registry => 'vault'),
+               '^403 this crate exists .* owners: vera$',
+               'and learns whom to ask');
+select is(pg_temp.publish('vera', 'hidden-one', '2.0.0', registry => 'vault'),
+          pg_temp.published(), 'its owner publishes');
+
+
+-- scopes
+
+create function pg_temp.scoped(login text, scopes text[], crates text[])
+returns text
+language plpgsql
+as $$
+declare
+    token constant text := concat_ws(' ', login, scopes, crates);
+begin
+    if not exists (select from cargo_store.tokens t
+                    where t.hash = pg_temp.hash(token))
+    then
+        perform pg_temp.must(cargo_admin.create_token(login, token,
+            pg_temp.hash(token), null, null, scopes, crates));
+    end if;
+
+    return token;
+end
+$$;
+
+create function pg_temp.lacks(scope text) returns text
+language sql immutable
+return '403 this token does not have the required permissions to perform this '
+       'action: it needs the scope `' || scope || '`';
+
+select pg_temp.must(cargo_admin.set_registry('main', '{
+    "description_max": 1000, "max_dependencies": 10}'));
+
+select is(pg_temp.publish(pg_temp.scoped('bob', '{publish-update}', null),
+                          'scoped', '1.0.0'), pg_temp.lacks('publish-new'),
+          'a new crate takes publish-new');
+select is_empty($$select from cargo_store.crates where name = 'scoped'$$,
+                'and is not there without');
+select is(pg_temp.publish(pg_temp.scoped('bob', '{publish-new}', null),
+                          'scoped', '1.0.0'), pg_temp.published(),
+          'with it, it is');
+select is(pg_temp.publish(pg_temp.scoped('bob', '{publish-new}', null),
+                          'scoped', '1.0.0'), pg_temp.published(),
+          'the same upload again, as if the answer had been lost');
+select is(pg_temp.publish(pg_temp.scoped('bob', '{publish-new}', null),
+                          'scoped', vers, content => content),
+          pg_temp.lacks('publish-update'),
+          format('%s %s takes publish-update', vers, content))
+  from (values ('1.1.0', 'content'), ('1.0.0', 'other')) v(vers, content);
+select is(pg_temp.publish(pg_temp.scoped('bob', '{publish-update}', null),
+                          'scoped', '1.1.0'), pg_temp.published(), 'with it');
+select matches(pg_temp.publish(pg_temp.scoped('bob', '{yank}', null),
+                               'scoped', '1.2.0'),
+               '^403 .* needs the scope `publish-new` or `publish-update`$',
+               'neither of them');
+select is(pg_temp.publish(pg_temp.scoped('bob', null, '{scoped,acme-*}'),
+                          name, vers), answer, format('%s %s', name, vers))
+  from (values ('scoped', '1.3.0', pg_temp.published()),
+               ('acme_one', '1.0.0', pg_temp.published()),
+               ('ACME-two', '1.0.0', pg_temp.published()),
+               ('acme', '1.0.0', null), ('scoped2', '1.0.0', null))
+           v(name, vers, published),
+       lateral (select coalesce(published,
+                    '403 this token does not have the required permissions '
+                    'to perform this action: it is not for crate `' || name
+                    || '`')) a(answer);
+
+
+-- who may create crates
+
+select pg_temp.must(cargo_admin.set_registry('main', '{
+    "new_crates": "maintainer"}'));
+select is(pg_temp.publish('bob', 'newest', '1.0.0'),
+          '403 crate `newest` does not exist, and a new one needs the role '
+          'maintainer or a higher one in registry `main`, the account `bob` '
+          'has the role publisher; ask an administrator of the registry',
+          'not everybody who publishes');
+select is(pg_temp.publish('bob', 'scoped', '1.4.0'), pg_temp.published(),
+          'a new version of a crate is another thing');
+select is(pg_temp.publish('ada', 'newest', '1.0.0'), pg_temp.published(),
+          'an admin may');
+select is(pg_temp.web(format($$publish('main', pg_temp.login('ADA'), %L, '{',
+                               '}', sha256('x'), 1, now())$$,
+                             pg_temp.release('newest', '1.1.0'))),
+          pg_temp.published(), 'so does a login without a token');
+select pg_temp.must(cargo_admin.set_registry('main', '{
+    "new_crates": "publisher"}'));
 
 
 -- several rules broken at once: the first in order is told

@@ -214,7 +214,7 @@ select is(pg_temp.names('{"q": "json", "per_page": "3", "page": "2"}'),
           'ljson keyed serde_json', 'the second page');
 select is(pg_temp.answer(query)->'meta', meta, format('pages of %s', query))
   from (values
-       ('{"q": "json", "per_page": "3"}'::jsonb,
+       ('{"q": "json", "per_page": "3", "page": "1"}'::jsonb,
         '{"total": 8, "prev_page": null,
           "next_page": "?page=2&q=json&per_page=3"}'::jsonb),
        ('{"q": "json", "per_page": "3", "page": "2", "sort": "new",
@@ -252,6 +252,198 @@ select is(pg_temp.search(query), pg_temp.search('{}'),
   from unnest(array['null', '[]', '[1]', '1', '"q"', '{"foo": {"bar": []}}',
                     '{"q": null, "page": null}', '{"page": 1}']::jsonb[]) query;
 select is(pg_temp.search(null), pg_temp.search('{}'), 'asked with nothing');
+
+
+-- page by page behind the last crate, as the answer says
+
+create function pg_temp.walk(query jsonb) returns text
+language plpgsql
+as $$
+declare
+    answer jsonb;
+    result text := '';
+begin
+    loop
+        answer := pg_temp.answer(query);
+        result := concat_ws(' ', result, (
+                      select string_agg(c->>'name', ' ' order by position)
+                        from jsonb_array_elements(answer->'crates')
+                             with ordinality e(c, position)));
+        exit when answer #>> '{meta,next_page}' is null;
+        query := query || jsonb_build_object(
+                     'seek', substring(answer #>> '{meta,next_page}'
+                                       from '^\?seek=([0-9]+)&'));
+        result := result || ' |';
+    end loop;
+
+    return result;
+end
+$$;
+
+select is(regexp_replace(pg_temp.walk(jsonb_build_object('per_page', n)
+                                      || query), ' \|', '', 'g'),
+          ' ' || pg_temp.names(query), format('by %s: %s', n, query))
+  from unnest(array['2', '9', '10']) n,
+       unnest(array['{}', '{"sort": "downloads"}', '{"sort": "new"}',
+                    '{"sort": "recent-downloads"}',
+                    '{"sort": "recent-updates"}', '{"q": "json"}',
+                    '{"q": "json", "sort": "downloads"}',
+                    '{"letter": "j", "sort": "new"}']::jsonb[]) query;
+select is(pg_temp.walk('{"per_page": "4"}'),
+          ' described explained Foo-Bar json | json-tools jsonic keyed ljson | '
+          'serde_json', 'nine crates, four on a page');
+select is(pg_temp.answer('{"per_page": "4", "q": "a&b", "ids[]": ["json"],
+                           "keyword": "k", "category": "c", "letter": "j",
+                           "all_keywords": "a b", "user_id": "1",
+                           "team_id": "1", "include_yanked": "no",
+                           "page": "2", "x": "y", "sort": "new"}')
+              #>> '{meta,prev_page}',
+          '?page=1&q=a%26b&category=c&keyword=k&all_keywords=a%20b&letter=j'
+          '&user_id=1&team_id=1&ids[]=json&include_yanked=no&per_page=4'
+          '&sort=new', 'all arguments go on');
+select is(pg_temp.answer('{"per_page": "1", "ids[]": ["json", "JSONIC"]}')
+              #>> '{meta,next_page}',
+          format('?seek=%s&ids[]=json&ids[]=JSONIC&per_page=1', id),
+          'lists too')
+  from cargo_store.crates where name = 'json';
+select is(pg_temp.search(query), expected, query::text)
+  from (values ('{"seek": "1", "page": "1"}'::jsonb,
+                '400 providing both ?page= and ?seek= is unsupported'),
+               ('{"seek": "1", "page": "1", "q": "json"}',
+                '400 providing both ?page= and ?seek= is unsupported'),
+               ('{"seek": ""}', '400 invalid seek parameter'),
+               ('{"seek": "x"}', '400 invalid seek parameter'),
+               ('{"seek": "-1"}', '400 invalid seek parameter'),
+               ('{"seek": "99999999999999999999999"}',
+                '400 invalid seek parameter'),
+               ('{"seek": "999999999999999999"}',
+                '400 invalid seek parameter'),
+               (jsonb_build_object('seek',
+                    (select id::text from cargo_store.crates
+                      where name = 'foo-secret')),
+                '400 invalid seek parameter')) v(query, expected);
+
+
+-- filters
+
+select is(pg_temp.publish('bob', name, '1.0.0', changes), pg_temp.published(),
+          name)
+  from (values
+       ('tea-pot', '{"keywords": ["Tea", "pot"],
+                     "categories": ["kitchen::hot"]}'::jsonb),
+       ('tea-cup', '{"keywords": ["tea", "cup", "pot"],
+                     "categories": ["kitchen", "kitchen::hot"]}'),
+       ('Mug', '{"keywords": ["cup"], "categories": ["kitchens"]}'))
+       v(name, changes);
+select is(pg_temp.web($$yank('main', pg_temp.token('bob'), 'mug', '1.0.0',
+                             true)$$), '200 {"ok":true}', 'yank');
+insert into cargo_store.teams (name) values ('cooks');
+insert into cargo_store.team_owners (crate_id, team_id)
+select c.id, t.id from cargo_store.crates c, cargo_store.teams t
+ where c.name = 'Mug';
+insert into cargo_store.follows (crate_id, account_id)
+select c.id, a.id
+  from cargo_store.crates c, cargo_store.accounts a
+ where (c.name, a.login) in (('Mug', 'rita'), ('json', 'rita'),
+                             ('foo-secret', 'vito'));
+
+create function pg_temp.filtered(query jsonb, login text default 'rita')
+returns text
+language sql
+as $$
+    select coalesce(nullif(pg_temp.names(q, login => login), ''), '-')
+           || (select case when a #>> '{meta,total}'
+                                = jsonb_array_length(a->'crates')::text
+                           then '' else ' of ' || (a #>> '{meta,total}') end
+                 from pg_temp.answer(q, login => login) a)
+      from (select replace(replace(query::text, '@bob', b.id::text),
+                           '@cooks', t.id::text)::jsonb as q
+              from cargo_store.accounts b, cargo_store.teams t
+             where b.login = 'bob') q;
+$$;
+
+select is(pg_temp.filtered(query), expected, format('only %s', query))
+  from (values
+       ('{"keyword": "tea"}'::jsonb, 'tea-cup tea-pot'),
+       ('{"keyword": "TEA"}', 'tea-cup tea-pot'),
+       ('{"keyword": ""}', '-'), ('{"keyword": "te"}', '-'),
+       ('{"keyword": "tea", "sort": "new"}', 'tea-cup tea-pot'),
+       ('{"keyword": "tea", "per_page": "1", "page": "2"}', 'tea-pot of 2'),
+       ('{"all_keywords": "pot tea"}', 'tea-cup tea-pot'),
+       ('{"all_keywords": " pot cup\tcup "}', 'tea-cup'),
+       ('{"all_keywords": "pot mug"}', '-'),
+       ('{"category": "kitchen"}', 'tea-cup tea-pot'),
+       ('{"category": "Kitchen::Hot"}', 'tea-cup tea-pot'),
+       ('{"category": "kitchens"}', 'Mug'), ('{"category": "kitche"}', '-'),
+       ('{"category": ""}', '-'), ('{"category": "%"}', '-'),
+       ('{"letter": "T"}', 'tea-cup tea-pot'), ('{"letter": "mu"}', 'Mug'),
+       ('{"letter": "é"}', '-'), ('{"letter": "-"}', '-'),
+       ('{"letter": "%"}', '-'), ('{"letter": "~"}', '-'),
+       ('{"user_id": "@bob"}', 'Mug tea-cup tea-pot'),
+       ('{"user_id": "00@bob"}', 'Mug tea-cup tea-pot'),
+       ('{"user_id": "0"}', '-'), ('{"user_id": "99999999999"}', '-'),
+       ('{"team_id": "@cooks"}', 'Mug'), ('{"team_id": "0"}', '-'),
+       ('{"following": ""}', 'json Mug'), ('{"following": "1"}', 'json Mug'),
+       ('{"ids[]": ["MUG", "tea_pot", "tea_pot", "", "no", "foo-secret"]}',
+        'Mug tea-pot'), ('{"ids[]": []}', '-'),
+       ('{"include_yanked": "no", "user_id": "@bob"}', 'tea-cup tea-pot'),
+       ('{"include_yanked": "yes", "user_id": "@bob"}', 'Mug tea-cup tea-pot'),
+       ('{"include_yanked": "", "user_id": "@bob"}', 'Mug tea-cup tea-pot'),
+       ('{"include_yanked": "no", "ids[]": ["mug"]}', '-'),
+       ('{"include_yanked": "no", "q": "mug"}', '-'),
+       ('{"include_yanked": "no", "letter": "m"}', '-'),
+       -- which of them counts
+       ('{"all_keywords": "pot", "keyword": "cup"}', 'tea-cup tea-pot'),
+       ('{"keyword": "cup", "letter": "t"}', 'Mug tea-cup'),
+       ('{"letter": "m", "user_id": "x"}', 'Mug'),
+       ('{"user_id": "0", "team_id": "@cooks"}', '-'),
+       ('{"team_id": "@cooks", "following": "1"}', 'Mug'),
+       ('{"following": "1", "ids[]": ["tea-pot"]}', 'json Mug'),
+       ('{"category": "kitchen", "keyword": "cup"}', 'tea-cup'),
+       ('{"category": "kitchen", "keyword": "cup", "q": "tea"}', 'tea-cup'),
+       -- with words
+       ('{"q": "tea", "keyword": "pot", "sort": "alphabetical"}',
+        'tea-cup tea-pot'),
+       ('{"q": "tea-cup", "keyword": "pot"}', 'tea-cup'),
+       ('{"q": "tea-cup", "keyword": "nothing"}', '-'),
+       ('{"q": "json", "keyword": "json"}', 'keyed'),
+       ('{"q": "json", "following": "1"}', 'json'),
+       ('{"q": "json", "letter": "j", "per_page": "2"}', 'json jsonic of 3'))
+       v(query, expected);
+
+select is(pg_temp.search(query, login => 'rita'), expected, query::text)
+  from (values ('{"letter": ""}'::jsonb,
+                '400 `letter` must be the first letter of a name'),
+               ('{"user_id": "-1"}', '400 `user_id` must be a whole number'),
+               ('{"user_id": ""}', '400 `user_id` must be a whole number'),
+               ('{"user_id": "1.5"}', '400 `user_id` must be a whole number'),
+               ('{"user_id": "1e3"}', '400 `user_id` must be a whole number'),
+               ('{"user_id": "9999999999999999999999"}',
+                '400 `user_id` must be a whole number'),
+               ('{"team_id": "team:cooks"}',
+                '400 `team_id` must be a whole number'),
+               ('{"q": "json", "team_id": "x"}',
+                '400 `team_id` must be a whole number'),
+               ('{"category": "kitchen", "team_id": "x"}',
+                '400 `team_id` must be a whole number'))
+           v(query, expected);
+select matches(pg_temp.search('{"following": "1"}', registry, login), expected,
+               format('following: %s, %s', registry, login))
+  from (values ('main', null, '^403 this action requires authentication'),
+               ('main', 'nobody', '^403 authentication failed'),
+               ('vault', null, '^403 this action requires authentication'),
+               ('vault', 'rita', '^403 authentication failed'),
+               ('vault', 'vito', '^200 .*"foo-secret"'),
+               ('nowhere', 'rita', '^404 ')) v(registry, login, expected);
+select matches(pg_temp.search(jsonb_build_object(name, value), login => 'rita'),
+               '^(200|400) ', format('%s: %s', name, left(value::text, 20)))
+  from unnest(array['category', 'keyword', 'all_keywords', 'letter', 'user_id',
+                    'team_id', 'following', 'ids[]', 'include_yanked', 'seek',
+                    'page', 'per_page', 'sort', 'q']) name,
+       unnest(array['""', '"-1"', '"99999999999999999999"', '"1e9"', '"é"',
+                    '"'';--"', '"%_\\"', '[]', '{}', 'null', '[[1], null, {}]',
+                    'true', '1', to_jsonb(repeat('9', 10000)),
+                    to_jsonb(repeat('é ', 5000))]::jsonb[]) value;
 
 
 -- who may read

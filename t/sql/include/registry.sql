@@ -7,9 +7,19 @@ set client_min_messages = warning;
 set search_path = tap, pg_catalog;
 
 
-create function pg_temp.token(login text) returns bytea
+create function pg_temp.hash(token text) returns bytea
 language sql immutable
-return sha256(login::bytea);
+return sha256(token::bytea);
+
+-- who comes with this token; null: without one
+create function pg_temp.token(token text) returns cargo.caller
+language sql immutable
+return row(pg_temp.hash(token), null, '192.0.2.1')::cargo.caller;
+
+-- whom nginx has authenticated
+create function pg_temp.login(login text) returns cargo.caller
+language sql immutable
+return row(null, login, '192.0.2.1')::cargo.caller;
 
 
 create function pg_temp.web(call text) returns text
@@ -100,7 +110,8 @@ select pg_temp.must(cargo_admin.create_registry('vault',
 select pg_temp.must(cargo_admin.create_account(login, initcap(login), null,
                                                'person', registry, role)),
        pg_temp.must(cargo_admin.create_token(login, 'laptop',
-                                             pg_temp.token(login), null, null))
+                                             pg_temp.hash(login), null, null,
+                                             null, null))
   from (values ('alice', 'main', 'publisher'),
                ('bob', 'main', 'publisher'),
                ('rita', 'main', 'reader'),

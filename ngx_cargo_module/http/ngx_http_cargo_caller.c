@@ -1,0 +1,277 @@
+
+#include "ngx_http_cargo.h"
+
+
+/*
+ * Who calls.  A well-formed token decides, first one in Authorization, then
+ * one of cargo_token, which only ever reads.  Without one the login decides
+ * that nginx has authenticated: what else stands in Authorization is then
+ * meant for whoever did that, a password or a token of others.
+ */
+
+
+static ngx_int_t ngx_http_cargo_find_caller(ngx_http_request_t *r,
+    ngx_http_cargo_caller_t *caller, cargo_arena_t *arena);
+static ngx_int_t ngx_http_cargo_authorization(ngx_http_request_t *r,
+    cargo_arena_t *arena, cargo_str_t *token, cargo_error_t *error);
+static ngx_int_t ngx_http_cargo_by_token(ngx_http_request_t *r,
+    ngx_http_cargo_caller_t *caller, ngx_http_cargo_credential_e by,
+    cargo_str_t token);
+static ngx_int_t ngx_http_cargo_by_no_token(ngx_http_request_t *r,
+    ngx_http_cargo_caller_t *caller, cargo_error_t *error);
+static ngx_int_t ngx_http_cargo_login(ngx_http_request_t *r,
+    ngx_str_t *login);
+static ngx_uint_t ngx_http_cargo_trusted(ngx_http_request_t *r,
+    ngx_array_t *from);
+
+
+ngx_http_cargo_caller_t *
+ngx_http_cargo_caller(ngx_http_request_t *r)
+{
+    ngx_int_t                 rc;
+    cargo_arena_t            *arena;
+    ngx_http_cargo_ctx_t     *ctx;
+    ngx_http_cargo_caller_t  *caller;
+
+    ctx = ngx_http_cargo_get_ctx(r);
+
+    if (ctx == NULL || ctx->caller) {
+        return ctx ? ctx->caller : NULL;
+    }
+
+    caller = ngx_pcalloc(r->pool, sizeof(ngx_http_cargo_caller_t));
+    if (caller == NULL) {
+        return NULL;
+    }
+
+    arena = cargo_arena_create(NULL);
+    if (arena == NULL) {
+        return NULL;
+    }
+
+    rc = ngx_http_cargo_find_caller(r, caller, arena);
+
+    cargo_arena_destroy(arena);
+
+    if (rc != NGX_OK) {
+        return NULL;
+    }
+
+    caller->address = r->connection->addr_text;
+    ctx->caller = caller;
+
+    return caller;
+}
+
+
+ngx_int_t
+ngx_http_cargo_check_writer(ngx_http_request_t *r)
+{
+    ngx_http_cargo_caller_t  *caller;
+
+    caller = ngx_http_cargo_caller(r);
+    if (caller == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return caller->refused ? ngx_http_cargo_refuse_text(r, caller->refused,
+                                                        &caller->refusal)
+                           : NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_cargo_find_caller(ngx_http_request_t *r,
+    ngx_http_cargo_caller_t *caller, cargo_arena_t *arena)
+{
+    cargo_str_t            header, url;
+    cargo_error_t          error;
+    ngx_http_cargo_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
+
+    url.data = ctx->secret.data;
+    url.len = (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD)) ? ctx->secret.len : 0;
+
+    if (ngx_http_cargo_authorization(r, arena, &header, &error) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (cargo_token_wellformed(header)) {
+        return ngx_http_cargo_by_token(r, caller, NGX_HTTP_CARGO_BY_HEADER,
+                                       header);
+    }
+
+    if (cargo_token_wellformed(url)) {
+        return ngx_http_cargo_by_token(r, caller, NGX_HTTP_CARGO_BY_URL, url);
+    }
+
+    if (ngx_http_cargo_login(r, &caller->login) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (caller->login.len) {
+        caller->by = NGX_HTTP_CARGO_BY_LOGIN;
+        return NGX_OK;
+    }
+
+    /* what is no token is one that nobody has: the database says so */
+
+    if (r->headers_in.authorization) {
+        if (ngx_http_cargo_by_no_token(r, caller, &error) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        return ngx_http_cargo_by_token(r, caller, NGX_HTTP_CARGO_BY_HEADER,
+                                       header);
+    }
+
+    return url.len ? ngx_http_cargo_by_token(r, caller, NGX_HTTP_CARGO_BY_URL,
+                                             url)
+                   : NGX_OK;
+}
+
+
+/* a value that is no token is taken as it is */
+
+static ngx_int_t
+ngx_http_cargo_authorization(ngx_http_request_t *r, cargo_arena_t *arena,
+    cargo_str_t *token, cargo_error_t *error)
+{
+    cargo_str_t  header;
+
+    error->status = 0;
+    token->data = NULL;
+    token->len = 0;
+
+    if (r->headers_in.authorization == NULL) {
+        return NGX_OK;
+    }
+
+    header.len = r->headers_in.authorization->value.len;
+    header.data = r->headers_in.authorization->value.data;
+
+    switch (cargo_token_of_authorization(arena, header, token, error)) {
+
+    case CARGO_OK:
+        return NGX_OK;
+
+    case CARGO_REFUSED:
+        *token = header;
+        return NGX_OK;
+
+    default: /* CARGO_NO_MEMORY */
+        return NGX_ERROR;
+    }
+}
+
+
+static ngx_int_t
+ngx_http_cargo_by_token(ngx_http_request_t *r,
+    ngx_http_cargo_caller_t *caller, ngx_http_cargo_credential_e by,
+    cargo_str_t token)
+{
+    u_char  *p, hash[CARGO_TOKEN_HASH];
+
+    p = ngx_pnalloc(r->pool, sizeof("\\x") + 2 * CARGO_TOKEN_HASH);
+
+    if (p == NULL || cargo_token_hash(token, hash) == -1) {
+        return NGX_ERROR;
+    }
+
+    caller->by = by;
+    caller->token.data = p;
+
+    p = ngx_cpymem(p, "\\x", 2);
+    p = ngx_hex_dump(p, hash, CARGO_TOKEN_HASH);
+
+    caller->token.len = p - caller->token.data;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_cargo_by_no_token(ngx_http_request_t *r,
+    ngx_http_cargo_caller_t *caller, cargo_error_t *error)
+{
+    ngx_str_t              detail;
+    ngx_http_cargo_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
+
+    if (error->status == 0) {
+        (void) cargo_refuse(error, NGX_HTTP_FORBIDDEN,
+                            "authentication failed: this is not a token of "
+                            "this registry; see %.*s/me, then run `cargo "
+                            "login`", (int) ctx->shown_url.len,
+                            ctx->shown_url.data);
+    }
+
+    detail.data = (u_char *) error->detail;
+    detail.len = ngx_strlen(error->detail);
+
+    caller->refused = error->status;
+    caller->refusal.len = detail.len;
+    caller->refusal.data = ngx_pstrdup(r->pool, &detail);
+
+    return caller->refusal.data ? NGX_OK : NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_cargo_login(ngx_http_request_t *r, ngx_str_t *login)
+{
+    ngx_http_cargo_loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_cargo_module);
+
+    if (lcf->user == NULL
+        || (lcf->user_from && !ngx_http_cargo_trusted(r, lcf->user_from)))
+    {
+        return NGX_OK;
+    }
+
+    if (ngx_http_complex_value(r, lcf->user, login) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    /* the database could not take it; nobody is called like that */
+
+    if (!cargo_utf8_valid(login->data, login->len)
+        || ngx_strlchr(login->data, login->data + login->len, '\0'))
+    {
+        login->len = 0;
+    }
+
+    return NGX_OK;
+}
+
+
+/* whose word counts is the peer, not the client that realip has put there */
+
+static ngx_uint_t
+ngx_http_cargo_trusted(ngx_http_request_t *r, ngx_array_t *from)
+{
+    ngx_addr_t                  addr;
+    ngx_uint_t                  key;
+    struct sockaddr             local;
+    ngx_http_variable_value_t  *v;
+
+    static ngx_str_t  name = ngx_string("realip_remote_addr");
+
+    key = ngx_hash_key(name.data, name.len);
+    v = ngx_http_get_variable(r, &name, key);
+
+    if (v == NULL || v->not_found) {
+        return ngx_cidr_match(r->connection->sockaddr, from) == NGX_OK;
+    }
+
+    if (v->len >= 5 && ngx_strncmp(v->data, "unix:", 5) == 0) {
+        local.sa_family = AF_UNIX;
+        return ngx_cidr_match(&local, from) == NGX_OK;
+    }
+
+    return ngx_parse_addr(r->pool, &addr, v->data, v->len) == NGX_OK
+           && ngx_cidr_match(addr.sockaddr, from) == NGX_OK;
+}

@@ -1,0 +1,368 @@
+
+#include "ngx_http_cargo.h"
+
+
+#define NGX_HTTP_CARGO_NO_DATABASE                                            \
+    "the registry's database does not answer; nothing was changed; try "      \
+    "again later, and tell the registry's administrator if it lasts"
+
+/* as ngx_http_cargo_query_params() gives them */
+#define NGX_HTTP_CARGO_CALLER  "$1, row($2, $3, $4)::cargo.caller"
+
+
+static ngx_int_t ngx_http_cargo_query_params(ngx_http_request_t *r,
+    ngx_cargo_pg_job_t *job, ngx_str_t **params);
+static void ngx_http_cargo_answered(ngx_cargo_pg_job_t *job);
+static void ngx_http_cargo_read_answer(ngx_http_request_t *r,
+    ngx_cargo_pg_job_t *job, ngx_http_cargo_answer_t *answer);
+static void ngx_http_cargo_recognised(ngx_http_request_t *r,
+    ngx_http_cargo_answer_t *answer);
+static ngx_uint_t ngx_http_cargo_may_pass(const char *sqlstate);
+static ngx_uint_t ngx_http_cargo_not_migrated(const char *sqlstate);
+
+
+const ngx_cargo_pg_statement_t  ngx_http_cargo_statements[] = {
+
+    { "cargo_authenticate",
+      "select * from cargo.authenticate(" NGX_HTTP_CARGO_CALLER
+      ", $5)", 5, 0 },
+
+    { "cargo_publish",
+      "select * from cargo.publish(" NGX_HTTP_CARGO_CALLER
+      ", $5, $6, $7, $8, $9, $10)", 10, 1 },
+
+    { "cargo_yank",
+      "select * from cargo.yank(" NGX_HTTP_CARGO_CALLER
+      ", $5, $6, $7)", 7, 1 },
+
+    { "cargo_change_version",
+      "select * from cargo.change_version(" NGX_HTTP_CARGO_CALLER
+      ", $5, $6, $7, $8)", 8, 1 },
+
+    { "cargo_index_config",
+      "select * from cargo.index_config(" NGX_HTTP_CARGO_CALLER
+      ")", 4, 0 },
+
+    { "cargo_index_document",
+      "select * from cargo.index_document(" NGX_HTTP_CARGO_CALLER
+      ", $5)", 5, 0 },
+
+    { "cargo_download",
+      "select * from cargo.download(" NGX_HTTP_CARGO_CALLER
+      ", $5, $6, $7)", 7, 0 },
+
+    { "cargo_count_downloads",
+      "select * from cargo.count_downloads($1, $2)", 2, 1 },
+
+    { "cargo_search_crates",
+      "select * from cargo.search_crates(" NGX_HTTP_CARGO_CALLER
+      ", $5)", 5, 0 },
+
+    { "cargo_add_owners",
+      "select * from cargo.add_owners(" NGX_HTTP_CARGO_CALLER
+      ", $5, $6)", 6, 1 },
+
+    { "cargo_remove_owners",
+      "select * from cargo.remove_owners(" NGX_HTTP_CARGO_CALLER
+      ", $5, $6)", 6, 1 },
+
+    { "cargo_show_registry",
+      "select * from cargo.show_registry(" NGX_HTTP_CARGO_CALLER
+      ", $5, $6, $7, $8)", 8, 0 },
+
+    { "cargo_show_crate",
+      "select * from cargo.show_crate(" NGX_HTTP_CARGO_CALLER
+      ", $5, $6, $7, $8)", 8, 0 },
+
+    { "cargo_show_version",
+      "select * from cargo.show_version(" NGX_HTTP_CARGO_CALLER
+      ", $5, $6, $7, $8, $9)", 9, 0 },
+
+    { "cargo_readme",
+      "select * from cargo.readme(" NGX_HTTP_CARGO_CALLER
+      ", $5, $6)", 6, 0 },
+
+    { "cargo_show_me",
+      "select * from cargo.show_me(" NGX_HTTP_CARGO_CALLER
+      ", $5, $6, $7, $8)", 8, 0 },
+
+    { "cargo_create_token",
+      "select * from cargo.create_token(" NGX_HTTP_CARGO_CALLER
+      ", $5, $6)", 6, 1 },
+
+    { "cargo_revoke_token",
+      "select * from cargo.revoke_token(" NGX_HTTP_CARGO_CALLER
+      ", $5)", 5, 1 },
+
+    { "cargo_delete_crate",
+      "select * from cargo.delete_crate(" NGX_HTTP_CARGO_CALLER
+      ", $5, $6)", 6, 1 },
+
+    { "cargo_delete_version",
+      "select * from cargo.delete_version(" NGX_HTTP_CARGO_CALLER
+      ", $5, $6, $7)", 7, 1 },
+
+    { "cargo_follow_crate",
+      "select * from cargo.follow_crate(" NGX_HTTP_CARGO_CALLER
+      ", $5, $6)", 6, 1 },
+
+    { "cargo_refuse_write",
+      "select * from cargo.refuse_write(" NGX_HTTP_CARGO_CALLER
+      ", $5, $6, $7, $8, $9)", 9, 1 }
+};
+
+/* each has a bit of a connection's bitmap */
+
+_Static_assert(sizeof(ngx_http_cargo_statements)
+               / sizeof(ngx_cargo_pg_statement_t)
+               <= NGX_CARGO_PG_STATEMENTS, "too many statements");
+
+
+ngx_int_t
+ngx_http_cargo_query(ngx_http_request_t *r,
+    ngx_http_cargo_statement_e statement, ngx_str_t **params,
+    ngx_http_cargo_answer_pt answered)
+{
+    ngx_int_t              rc;
+    ngx_cargo_pg_job_t    *job;
+    ngx_http_cargo_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
+
+    job = ngx_cargo_pg_job_create(&ngx_http_cargo_statements[statement],
+                                  ngx_http_cargo_answered, ctx);
+    if (job == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ngx_http_cargo_query_params(r, job, params) != NGX_OK) {
+        ngx_cargo_pg_job_destroy(job);
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    rc = ngx_cargo_pg_submit(job);
+
+    if (rc != NGX_OK) {
+        return ngx_http_cargo_refuse(r, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                     rc == NGX_BUSY
+                                     ? "the registry is overloaded; try "
+                                       "again in a moment"
+                                     : NGX_HTTP_CARGO_NO_DATABASE);
+    }
+
+    ctx->request = r;
+    ctx->job = job;
+    ctx->answered = answered;
+
+    /* a client that goes away ends the wait, also if it is gone already */
+
+    if (!r->discard_body) {
+        r->read_event_handler = ngx_http_test_reading;
+
+        if (r->connection->read->ready) {
+            ngx_post_event(r->connection->read, &ngx_posted_events);
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_cargo_answer_field(ngx_http_request_t *r,
+    ngx_http_cargo_answer_t *answer, ngx_uint_t column, ngx_str_t *value)
+{
+    ngx_str_t  field;
+
+    field = ngx_cargo_pg_field(answer->job, column);
+
+    value->len = field.len;
+    value->data = ngx_pstrdup(r->pool, &field);
+
+    return value->data ? NGX_OK : NGX_ERROR;
+}
+
+
+ngx_uint_t
+ngx_http_cargo_answer_flag(ngx_http_cargo_answer_t *answer, ngx_uint_t column)
+{
+    ngx_str_t  field;
+
+    field = ngx_cargo_pg_field(answer->job, column);
+
+    return field.len && field.data[0] == 't';
+}
+
+
+void
+ngx_http_cargo_refuse_answer(ngx_http_request_t *r,
+    ngx_http_cargo_answer_t *answer)
+{
+    ngx_http_finalize_request(r, ngx_http_cargo_refuse_text(r, answer->status,
+                                                            &answer->body));
+}
+
+
+static ngx_int_t
+ngx_http_cargo_query_params(ngx_http_request_t *r, ngx_cargo_pg_job_t *job,
+    ngx_str_t **params)
+{
+    ngx_str_t                *value, *first[NGX_HTTP_CARGO_CALLER_PARAMS];
+    ngx_uint_t                i;
+    ngx_http_cargo_ctx_t     *ctx;
+    ngx_http_cargo_caller_t  *caller;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
+
+    caller = ngx_http_cargo_caller(r);
+    if (caller == NULL) {
+        return NGX_ERROR;
+    }
+
+    first[0] = &ctx->registry;
+    first[1] = caller->token.len ? &caller->token : NULL;
+    first[2] = caller->login.len ? &caller->login : NULL;
+    first[3] = &caller->address;
+
+    for (i = 0; i < job->statement->params; i++) {
+
+        value = (i < NGX_HTTP_CARGO_CALLER_PARAMS)
+                ? first[i] : params[i - NGX_HTTP_CARGO_CALLER_PARAMS];
+
+        if (ngx_cargo_pg_job_param(job, i, value) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_cargo_answered(ngx_cargo_pg_job_t *job)
+{
+    ngx_connection_t         *c;
+    ngx_http_request_t       *r;
+    ngx_http_cargo_ctx_t     *ctx;
+    ngx_http_cargo_answer_t   answer;
+
+    ctx = job->data;
+    r = ctx->request;
+    c = r->connection;
+
+    ctx->job = NULL;
+
+    if (ngx_http_get_module_ctx(r, ngx_http_cargo_module) != ctx) {
+        /* "post_action" has sent the request elsewhere */
+        return;
+    }
+
+    ngx_http_set_log_request(c->log, r);
+
+    if (!r->discard_body) {
+        r->read_event_handler = ngx_http_block_reading;
+    }
+
+    ngx_http_cargo_read_answer(r, job, &answer);
+    ngx_http_cargo_recognised(r, &answer);
+
+    ctx->answered(r, &answer);
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+static void
+ngx_http_cargo_read_answer(ngx_http_request_t *r, ngx_cargo_pg_job_t *job,
+    ngx_http_cargo_answer_t *answer)
+{
+    ngx_str_t  status;
+    ngx_int_t  n;
+
+    answer->job = job;
+
+    status = ngx_cargo_pg_field(job, NGX_HTTP_CARGO_COLUMN_STATUS);
+    answer->body = ngx_cargo_pg_field(job, NGX_HTTP_CARGO_COLUMN_BODY);
+
+    n = ngx_atoi(status.data, status.len);
+    if (n != NGX_ERROR) {
+        answer->status = n;
+        return;
+    }
+
+    if (job->outcome == NGX_CARGO_PG_FAILED
+        && !ngx_http_cargo_may_pass(ngx_cargo_pg_sqlstate(job)))
+    {
+        if (ngx_http_cargo_not_migrated(ngx_cargo_pg_sqlstate(job))) {
+            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                          "cargo: the database is not the one that this "
+                          "module needs: run \"cargoctl migrate\"");
+        }
+
+        answer->status = NGX_HTTP_INTERNAL_SERVER_ERROR;
+        ngx_str_set(&answer->body,
+                    "the registry's database refused the request; nothing "
+                    "was changed; the error log of nginx says why");
+        return;
+    }
+
+    answer->status = NGX_HTTP_SERVICE_UNAVAILABLE;
+
+    if (job->maybe_done && !(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
+        ngx_str_set(&answer->body,
+                    "the registry lost its database before it heard whether "
+                    "this was done; look whether it was, or just try again");
+        return;
+    }
+
+    ngx_str_set(&answer->body, NGX_HTTP_CARGO_NO_DATABASE);
+}
+
+
+/* for the access log: without memory it has to do without */
+
+static void
+ngx_http_cargo_recognised(ngx_http_request_t *r,
+    ngx_http_cargo_answer_t *answer)
+{
+    ngx_http_cargo_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
+
+    if (ngx_http_cargo_answer_field(r, answer, NGX_HTTP_CARGO_COLUMN_ACCOUNT,
+                                    &ctx->account)
+        != NGX_OK
+        || ngx_http_cargo_answer_field(r, answer,
+                                       NGX_HTTP_CARGO_COLUMN_TOKEN_NAME,
+                                       &ctx->token_name)
+           != NGX_OK)
+    {
+        ctx->account.len = 0;
+        ctx->token_name.len = 0;
+    }
+}
+
+
+/* classes of SQLSTATE: rollback, resources, intervention; lock timeout */
+
+static ngx_uint_t
+ngx_http_cargo_may_pass(const char *sqlstate)
+{
+    return ngx_strncmp(sqlstate, "40", 2) == 0
+           || ngx_strncmp(sqlstate, "53", 2) == 0
+           || ngx_strncmp(sqlstate, "57", 2) == 0
+           || ngx_strcmp(sqlstate, "55P03") == 0;
+}
+
+
+/* no such schema, function, type, table, column */
+
+static ngx_uint_t
+ngx_http_cargo_not_migrated(const char *sqlstate)
+{
+    return ngx_strcmp(sqlstate, "3F000") == 0
+           || ngx_strcmp(sqlstate, "42883") == 0
+           || ngx_strcmp(sqlstate, "42704") == 0
+           || ngx_strcmp(sqlstate, "42P01") == 0
+           || ngx_strcmp(sqlstate, "42703") == 0;
+}

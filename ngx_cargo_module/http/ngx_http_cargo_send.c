@@ -1,0 +1,219 @@
+
+#include "ngx_http_cargo.h"
+
+
+ngx_int_t
+ngx_http_cargo_add_header(ngx_http_request_t *r, const char *name,
+    ngx_str_t *value)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    h->hash = 1;
+#if (nginx_version >= 1023000)
+    h->next = NULL;
+#endif
+    h->key.data = (u_char *) name;
+    h->key.len = ngx_strlen(name);
+    h->value = *value;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_cargo_drop_header(ngx_http_request_t *r, const char *name)
+{
+    size_t            len;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    len = ngx_strlen(name);
+
+    for (part = &r->headers_out.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (h[i].key.len == len
+                && ngx_strncasecmp(h[i].key.data, (u_char *) name, len) == 0)
+            {
+                h[i].hash = 0;
+            }
+        }
+    }
+}
+
+
+ngx_int_t
+ngx_http_cargo_set_etag(ngx_http_request_t *r, ngx_str_t *tag)
+{
+    u_char     *p;
+    ngx_str_t   value;
+
+    value.len = tag->len + 2;
+    value.data = ngx_pnalloc(r->pool, value.len);
+    if (value.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = value.data;
+    *p++ = '"';
+    p = ngx_cpymem(p, tag->data, tag->len);
+    *p = '"';
+
+    if (ngx_http_cargo_add_header(r, "ETag", &value) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    /* the last one pushed is the last of its part of the list */
+
+    r->headers_out.etag = (ngx_table_elt_t *) r->headers_out.headers.last->elts
+                          + r->headers_out.headers.last->nelts - 1;
+
+    return NGX_OK;
+}
+
+
+/*
+ * To a cache that many use, "private" says enough.  One of a single client
+ * may also be used by several, one after the other: an answer to a token is
+ * for who sends the same, and one to somebody that nginx has authenticated,
+ * by means that no header need show, is never used again unasked.
+ */
+
+ngx_int_t
+ngx_http_cargo_cache_control(ngx_http_request_t *r, ngx_uint_t auth_required,
+    const char *lifetime)
+{
+    u_char                   *p;
+    ngx_str_t                 value;
+    ngx_http_cargo_caller_t  *caller;
+
+    caller = ngx_http_cargo_caller(r);
+    if (caller == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (auth_required && caller->by == NGX_HTTP_CARGO_BY_LOGIN) {
+        lifetime = "no-cache";
+    }
+
+    p = ngx_pnalloc(r->pool, sizeof("private, ") + ngx_strlen(lifetime));
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    value.data = p;
+    value.len = ngx_sprintf(p, "%s, %s", auth_required ? "private" : "public",
+                            lifetime)
+                - p;
+
+    if (ngx_http_cargo_add_header(r, "Cache-Control", &value) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (!auth_required || caller->by != NGX_HTTP_CARGO_BY_HEADER) {
+        return NGX_OK;
+    }
+
+    ngx_str_set(&value, "Authorization");
+
+    return ngx_http_cargo_add_header(r, "Vary", &value);
+}
+
+
+void
+ngx_http_cargo_send(ngx_http_request_t *r, const char *content_type,
+    ngx_str_t *body)
+{
+    ngx_int_t    rc;
+    ngx_buf_t   *b;
+    ngx_chain_t  out;
+
+    b = ngx_create_temp_buf(r->pool, body->len ? body->len : 1);
+    if (b == NULL) {
+        ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
+        return;
+    }
+
+    b->last = ngx_cpymem(b->last, body->data, body->len);
+    b->last_buf = (r == r->main) ? 1 : 0;
+    b->last_in_chain = 1;
+    b->sync = (body->len == 0);
+
+    out.buf = b;
+    out.next = NULL;
+
+    r->headers_out.status = NGX_HTTP_OK;
+    r->headers_out.content_length_n = body->len;
+    r->headers_out.content_type.data = (u_char *) content_type;
+    r->headers_out.content_type.len = ngx_strlen(content_type);
+    r->headers_out.content_type_len = r->headers_out.content_type.len;
+    r->headers_out.content_type_lowcase = NULL;
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        ngx_http_finalize_request(r, rc);
+        return;
+    }
+
+    ngx_http_finalize_request(r, ngx_http_output_filter(r, &out));
+}
+
+
+void
+ngx_http_cargo_send_no_content(ngx_http_request_t *r)
+{
+    r->headers_out.status = NGX_HTTP_NO_CONTENT;
+    r->header_only = 1;
+
+    ngx_http_finalize_request(r, ngx_http_send_header(r));
+}
+
+
+void
+ngx_http_cargo_send_url(ngx_http_request_t *r, ngx_str_t *path)
+{
+    u_char                *p;
+    ngx_str_t              base, body;
+    ngx_http_cargo_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
+
+    base = ngx_http_cargo_escape_json(r->pool, &ctx->base_url);
+    p = ngx_pnalloc(r->pool, sizeof("{\"url\":\"\"}") + base.len + path->len);
+
+    if (base.data == NULL || p == NULL) {
+        ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
+        return;
+    }
+
+    body.data = p;
+    body.len = ngx_sprintf(p, "{\"url\":\"%V%V\"}", &base, path) - p;
+
+    ngx_http_cargo_send(r, "application/json", &body);
+}
+
+
+ngx_str_t
+ngx_http_cargo_escape_json(ngx_pool_t *pool, ngx_str_t *text)
+{
+    u_char     *p;
+    ngx_str_t   escaped;
+
+    escaped.len = text->len + ngx_escape_json(NULL, text->data, text->len);
+    escaped.data = ngx_pnalloc(pool, escaped.len + 1);
+
+    if (escaped.data) {
+        p = (u_char *) ngx_escape_json(escaped.data, text->data, text->len);
+        escaped.len = p - escaped.data;
+    }
+
+    return escaped;
+}

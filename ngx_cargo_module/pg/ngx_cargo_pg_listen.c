@@ -1,0 +1,134 @@
+
+#include "ngx_cargo_pg_private.h"
+
+
+static void ngx_cargo_pg_listen_opened(void);
+static void ngx_cargo_pg_listening(ngx_cargo_pg_job_t *job);
+static void ngx_cargo_pg_listen_notified(void);
+static void ngx_cargo_pg_listen_timer(ngx_event_t *ev);
+static void ngx_cargo_pg_listen_ask(void);
+static void ngx_cargo_pg_listen_heard(ngx_cargo_pg_job_t *job);
+
+
+/* one connection: the questions come one at a time, and LISTEN before them */
+ngx_cargo_pg_pool_t  ngx_cargo_pg_listen_pool;
+
+static ngx_cargo_pg_listener_t  *ngx_cargo_pg_listener;
+static ngx_event_t               ngx_cargo_pg_listen_event;
+static ngx_uint_t                ngx_cargo_pg_listen_asked;
+static ngx_uint_t                ngx_cargo_pg_listen_rung;
+
+
+void
+ngx_cargo_pg_listen(ngx_cargo_pg_listener_t *listener)
+{
+    ngx_event_t  *ev;
+
+    ngx_cargo_pg_listener = listener;
+
+    ngx_cargo_pg_listen_pool.opened = ngx_cargo_pg_listen_opened;
+    ngx_cargo_pg_listen_pool.notified = ngx_cargo_pg_listen_notified;
+
+    ev = &ngx_cargo_pg_listen_event;
+
+    ev->handler = ngx_cargo_pg_listen_timer;
+    ev->log = ngx_cycle->log;
+    ev->data = listener;
+    ev->cancelable = 1;
+
+    ngx_post_event(ev, &ngx_posted_events);
+}
+
+
+static void
+ngx_cargo_pg_listen_opened(void)
+{
+    ngx_cargo_pg_job_t  *job;
+
+    job = ngx_cargo_pg_job_create(ngx_cargo_pg_listener->listen,
+                                  ngx_cargo_pg_listening, NULL);
+    if (job) {
+        (void) ngx_cargo_pg_submit(job);
+    }
+}
+
+
+/* what was committed before the LISTEN has rung no bell */
+
+static void
+ngx_cargo_pg_listening(ngx_cargo_pg_job_t *job)
+{
+    if (job->outcome == NGX_CARGO_PG_DONE) {
+        ngx_cargo_pg_listen_ask();
+    }
+
+    /* a standby takes no LISTEN: then the interval has to do */
+}
+
+
+static void
+ngx_cargo_pg_listen_notified(void)
+{
+    ngx_cargo_pg_listen_ask();
+}
+
+
+static void
+ngx_cargo_pg_listen_timer(ngx_event_t *ev)
+{
+    ngx_cargo_pg_listen_ask();
+}
+
+
+static void
+ngx_cargo_pg_listen_ask(void)
+{
+    ngx_event_t         *ev;
+    ngx_cargo_pg_job_t  *job;
+
+    if (ngx_exiting) {
+        return;
+    }
+
+    if (ngx_cargo_pg_listen_asked) {
+        ngx_cargo_pg_listen_rung = 1;
+        return;
+    }
+
+    ev = &ngx_cargo_pg_listen_event;
+
+    ngx_add_timer(ev, ngx_cargo_pg_listener->interval);
+
+    job = ngx_cargo_pg_job_create(ngx_cargo_pg_listener->changes,
+                                  ngx_cargo_pg_listen_heard, NULL);
+    if (job == NULL) {
+        return;
+    }
+
+    if (ngx_cargo_pg_job_param(job, 0, ngx_cargo_pg_listener->since())
+        != NGX_OK)
+    {
+        ngx_cargo_pg_job_destroy(job);
+        return;
+    }
+
+    /* refused while the database is away: the timer goes on */
+
+    if (ngx_cargo_pg_submit(job) == NGX_OK) {
+        ngx_cargo_pg_listen_asked = 1;
+        ngx_cargo_pg_listen_rung = 0;
+    }
+}
+
+
+static void
+ngx_cargo_pg_listen_heard(ngx_cargo_pg_job_t *job)
+{
+    ngx_cargo_pg_listen_asked = 0;
+
+    ngx_cargo_pg_listener->heard(job);
+
+    if (ngx_cargo_pg_listen_rung) {
+        ngx_cargo_pg_listen_ask();
+    }
+}

@@ -1,0 +1,84 @@
+-- Which crates somebody sees.  A crate that one does not see is not there: in
+-- no list, no count, and every call answers as for a name nobody has taken.
+
+create or replace function cargo_store.name_matches(
+    canonical_name text,
+    patterns text[])
+returns boolean
+language sql immutable parallel safe
+return patterns is null
+       or exists (select from pg_catalog.unnest(patterns) p
+                   where p = canonical_name
+                      or (pg_catalog.right(p, 1) = '*'
+                          and pg_catalog.starts_with(
+                                  canonical_name, pg_catalog.left(p, -1))));
+
+comment on function cargo_store.name_matches(text, text[]) is
+    'Is one of the canonical patterns, "name" or "prefix*", for this name?  '
+    'null: all are for it.';
+
+
+create or replace function cargo_store.owns(
+    crate_id bigint,
+    account_id integer)
+returns boolean
+language sql stable
+return exists (select from cargo_store.owners o
+                where o.crate_id = owns.crate_id
+                  and o.account_id = owns.account_id)
+       or exists (select from cargo_store.team_owners o
+                         join cargo_store.team_members m
+                           on m.team_id = o.team_id
+                   where o.crate_id = owns.crate_id
+                     and m.account_id = owns.account_id);
+
+comment on function cargo_store.owns(bigint, integer) is
+    'Is the account an owner of the crate, or in a team that is?';
+
+
+create or replace function cargo_store.reads(
+    crate_id bigint,
+    account_id integer)
+returns boolean
+language sql stable
+return exists (select from cargo_store.crate_readers r
+                where r.crate_id = reads.crate_id
+                  and r.account_id = reads.account_id)
+       or exists (select from cargo_store.team_readers r
+                         join cargo_store.team_members m
+                           on m.team_id = r.team_id
+                   where r.crate_id = reads.crate_id
+                     and m.account_id = reads.account_id);
+
+comment on function cargo_store.reads(bigint, integer) is
+    'Is the account a reader of a restricted crate, or in a team that is?';
+
+
+create or replace function cargo_store.read_patterns(
+    access cargo_store.access)
+returns text[]
+language sql immutable parallel safe
+return case when access.endpoint_scopes <@ array['read']
+            then access.crate_scopes end;
+
+comment on function cargo_store.read_patterns(cargo_store.access) is
+    'The only crates that the caller may read; null: no such limit.  One that '
+    'publishes needs to read what it depends on.';
+
+
+create or replace function cargo_store.sees(
+    crate cargo_store.crates,
+    access cargo_store.access)
+returns boolean
+language sql stable
+return (cargo_store.read_patterns(access) is null
+        or cargo_store.name_matches(crate.canonical_name,
+                                    cargo_store.read_patterns(access)))
+       and (not crate.restricted
+            or coalesce(access.role >= 'maintainer', false)
+            or cargo_store.owns(crate.id, access.account_id)
+            or cargo_store.reads(crate.id, access.account_id));
+
+comment on function cargo_store.sees(cargo_store.crates, cargo_store.access) is
+    'Does the caller see the crate?  Parsed when created, as those above, so '
+    'that the planner can inline it into a query of many crates.';
