@@ -712,7 +712,8 @@ sub wrong_usage {
         like($err, $pattern, 'says why');
     }
 
-    $t->write_file('one/one-1.0.0.crate', $t->crate(name => 'one'));
+    $t->write_file("one/one-1.0.$_.crate",
+                   $t->crate(name => 'one', version => "1.0.$_")) for 0, 1;
 
     for my $case ([ qr/`nobody-here`/, 'main', 'nobody-here' ],
                   [ qr/nowhere/, 'nowhere', 'alice' ]) {
@@ -720,7 +721,8 @@ sub wrong_usage {
         my ($rc, $out, $err) = $t->cargoctl('import', "$dir/one",
             '--registry', $registry, '--owner', $owner);
 
-        isnt($rc, 0, "registry $registry, owner $owner");
+        is($rc, 1, "registry $registry, owner $owner");
         like($err, $pattern, 'says who is not there');
+        is(() = $err =~ /^cargoctl: /mg, 1, 'and that once');
     }
 }

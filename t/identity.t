@@ -67,6 +67,7 @@ url_and_others();
 url_of_cargo();
 kept_by_caches();
 refused_configurations();
+early();
 no_secrets();
 
 $t->done();
@@ -632,8 +633,8 @@ sub kept_by_caches {
 
 
 sub refused_configurations {
-    my $says = qr{cargo_user ".*" in location "/index/" is what any client may}
-               . ' send; say with "cargo_user_from"';
+    my $says = qr{cargo_user\ ".*"\ in\ location\ "/index/"\ is\ what\ any
+                  \ client\ may\ send;\ say\ with\ "cargo_user_from"}x;
     my @from = ('cargo_user_from 10.0.0.0/8;');
 
     for my $row ([ '$http_x_user', $says ], [ 'a${http_x_user}', $says ],
@@ -703,6 +704,28 @@ CONF
 }
 
 
+# What nginx refuses before it has chosen a location: its own lines about it
+# are of the level "info".
+
+sub early {
+    my $uri = "/t/$bob/index/se/cr/secret";
+    my @requests = (
+        [ url => "GET $uri HTTP/1.1\r\n\r\n" ],
+        [ url => "GET $uri HTTP/1.1\r\nHost: a b\r\n\r\n" ],
+        [ url => "GET $uri HTTP/1.1\r\nHost: x\r\nX: " . 'x' x 40000 ],
+        [ tls => "GET $uri HTTP/1.1\r\nHost: x\r\n\r\n" ],
+        [ url => "GET $uri?ngxcargo_&$bob$bob HTTP/1.1\r\n\r\n" ],
+    );
+
+    for my $request (@requests) {
+        my ($port, $raw) = @$request;
+
+        is($t->http($raw, port => $t->port($port))->{status}, 400,
+           'refused early');
+    }
+}
+
+
 # Not in any form in which they were sent.
 
 sub no_secrets {
@@ -713,6 +736,7 @@ sub no_secrets {
         my $text = $t->read_file($log) // '';
 
         $text =~ s/%([0-9a-fA-F]{2})/chr hex $1/ge;
+        $text =~ s/^.* \[info\] .* while reading client request .*$//gm;
         ok(length $text, "there is something in $log");
         is(join("\n", grep { /$secrets/ } split /\n/, $text), '',
            'but no token');

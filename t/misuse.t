@@ -25,6 +25,7 @@ $t->postgres();
 # other server has its defaults.
 $t->nginx(http => <<'CONF', server => 'keepalive_requests 1000000;');
 large_client_header_buffers  4 64k;
+log_not_found                off;
 
 server {
     listen  127.0.0.1:%%port:default%%;
@@ -218,7 +219,7 @@ sub problem {
     }
 
     return "no sentence: $text"
-        if $text !~ /\w+.*\w+/s || $text =~ /[\x00-\x08\x0b-\x1f]/
+        if $text !~ /\w+.*\w+/s || $text =~ /[\x00-\x08\x0b-\x1f\x7f]/
            || $text =~ /(?:SQLSTATE|plpgsql|syntax error|<html)/;
 
     return undef;
@@ -385,8 +386,8 @@ sub json_bodies {
         'PUT /api/v1/crates/crt/owners' => [ '{"users":*}', '{"owners":*}' ],
         'DELETE /api/v1/crates/crt/owners' => [ '{"users":*}' ],
         'PATCH /api/v1/crates/crt/1.0.0' => [
-            '{"version":*}', '{"version":{"yanked":*,"yank_message":"x"}}',
-            '{"version":{"yank_message":*}}',
+            '{"version":*}', '{"version":{"yanked":*}}',
+            '{"version":{"yanked":true,"yank_message":*}}',
         ],
         'PUT /api/v1/me/tokens' => [
             '{"api_token":*}', '{"api_token":{"name":*}}',
@@ -428,9 +429,14 @@ sub shown { return substr($_[0], 0, 70) =~ s/[^\x20-\x7e]/?/gr }
 # What of these combinations is no mistake: null is the same as not given.
 
 sub fine {
-    return map { "PUT /api/v1/me/tokens {\"api_token\":{\"name\":\"x\",$_}}" }
-           '"endpoint_scopes":null', '"crate_scopes":null',
-           '"crate_scopes":[]', '"expired_at":null';
+    my $version = 'PATCH /api/v1/crates/crt/1.0.0 {"version":';
+
+    return map({ "PUT /api/v1/me/tokens {\"api_token\":{\"name\":\"x\",$_}}" }
+               '"endpoint_scopes":null', '"crate_scopes":null',
+               '"crate_scopes":[]', '"expired_at":null'),
+           "$version\{}}", map { "$version\{\"yanked\":$_}}" }
+           'true', map { "true,\"yank_message\":$_" } 'null', '""',
+                   '"\\u001b[0m"';
 }
 
 
@@ -454,7 +460,6 @@ sub special {
                                   . '"version":{"yanked":false}}',
             'words' => '{"version":{"yanked":"true"}}',
             'a number' => '{"version":{"yanked":1}}',
-            'nothing in it' => '{"version":{}}',
             'at the top' => '{"yanked":true}',
             'a long reason' => '{"version":{"yanked":true,"yank_message":"'
                                . 'x' x 20_000 . '"}}',

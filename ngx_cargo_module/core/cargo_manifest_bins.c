@@ -38,9 +38,11 @@ cargo_manifest_read_bins(cargo_arena_t *arena, const cargo_json_place_t *place,
 
     if ((rc = cargo_manifest_package(place, &package)) != CARGO_OK
         || (rc = cargo_json_boolean(&package, "autolib", &autolib))
+           != CARGO_OK
         || (rc = cargo_json_object(place, "lib", &lib)) != CARGO_OK
         || (rc = cargo_bins_declared(arena, place, &declared)) != CARGO_OK
-        || (rc = cargo_bins_discover(&package, declared, &discover)))
+        || (rc = cargo_bins_discover(&package, declared, &discover))
+           != CARGO_OK)
     {
         return rc;
     }

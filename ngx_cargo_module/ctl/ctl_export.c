@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "ctl_blobs.h"
-#include "ctl_database.h"
 #include "ctl_lock.h"
 #include "ctl_print.h"
 #include "ctl_versions.h"
@@ -85,7 +84,7 @@ ctl_export_run(ctl_export_t *to, ctl_lock_t *lock)
 {
     ctl_rc_t  rc;
 
-    rc = ctl_database_open(to->ctl);
+    rc = ctl_versions_open(to->ctl);
 
     if (rc == CTL_DONE) {
         rc = ctl_export_open(to);

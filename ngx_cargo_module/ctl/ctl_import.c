@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "ctl_database.h"
 #include "ctl_print.h"
+#include "ctl_versions.h"
 
 
 #define CTL_BAR  20
@@ -49,6 +49,8 @@ ctl_import(ctl_t *ctl)
 
     import.arena = cargo_arena_create(NULL);
     import.refused = json_array();
+    import.files = ctl_alloc(sizeof(ctl_crate_file_t));
+    import.lines = ctl_alloc(sizeof(ctl_index_line_t));
 
     rc = import.arena ? ctl_import_run(&import) : CTL_FAILED;
 
@@ -96,7 +98,7 @@ ctl_import_run(ctl_import_t *import)
 {
     ctl_rc_t  rc, report;
 
-    rc = ctl_database_open(import->ctl);
+    rc = ctl_versions_open(import->ctl);
 
     if (rc == CTL_DONE) {
         rc = ctl_import_scan(import);
@@ -124,7 +126,7 @@ ctl_import_all(ctl_import_t *import)
     size_t    i;
     ctl_rc_t  rc;
 
-    for (i = 0; i < import->nfiles; i++) {
+    for (i = 0; i < import->nfiles && !import->stop; i++) {
 
         ctl_import_progress(import, i);
 

@@ -60,6 +60,7 @@ typedef struct {
     ctl_index_line_t     *lines;
     size_t                nlines;
     size_t                others;       /* files that are neither */
+    int                   stop;         /* the rest would be refused too */
 
     /* what the registry has of the crate that it is about */
     const char           *crate;
@@ -108,7 +109,7 @@ ctl_rc_t ctl_import_crate(ctl_import_t *import, const ctl_crate_file_t *file);
 /* ctl_import_release.c */
 ctl_rc_t ctl_import_check_options(const ctl_t *ctl);
 
-/* reads import->file's line: CTL_REFUSED with crate->error */
+/* the line of the crate's file: CTL_REFUSED with crate->error */
 ctl_rc_t ctl_import_read_line(ctl_import_crate_t *crate);
 
 /* gives the dependencies of the release the registries that were asked for */

@@ -444,16 +444,14 @@ ctl_import_answer(ctl_import_crate_t *crate, const PGresult *result,
 
     *imported = json_is_true(json_object_get(body, "imported"));
 
-    if (status == 404) {
-        /* the registry or the owner: it would be the same for all */
-        ctl_error("%s", detail);
-
-    } else if (status >= 400) {
+    if (status >= 400) {
         (void) cargo_refuse(&crate->error, (unsigned) status, "%s", detail);
     }
 
+    /* the owner, or the registry: it would be the same for all */
+    crate->import->stop = (status == 404);
+
     json_decref(body);
 
-    return (status < 400) ? CTL_DONE
-           : (status == 404) ? CTL_FAILED : CTL_REFUSED;
+    return (status < 400) ? CTL_DONE : CTL_REFUSED;
 }

@@ -11,10 +11,51 @@
 
 #define CTL_VERSIONS_PAGE  "100"
 
+/* how PL/pgSQL says it */
+#define CTL_NO_DATA_FOUND  "P0002"
+
 
 static PGresult *ctl_versions_page(ctl_t *ctl, const char *after,
     const char *max);
 static unsigned char ctl_name_fold(char c);
+
+
+ctl_rc_t
+ctl_versions_open(ctl_t *ctl)
+{
+    ctl_rc_t     rc;
+    PGresult    *result;
+    const char  *state, *values[1];
+
+    rc = ctl_database_open(ctl);
+    if (rc != CTL_DONE) {
+        return rc;
+    }
+
+    values[0] = ctl->registry;
+
+    result = PQexecParams(ctl->connection, "select from"
+                          " cargo_admin.export_versions($1::text, null, 0)", 1,
+                          NULL, values, NULL, NULL, 0);
+
+    state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+
+    if (PQresultStatus(result) == PGRES_TUPLES_OK) {
+        rc = CTL_DONE;
+
+    } else if (state && strcmp(state, CTL_NO_DATA_FOUND) == 0) {
+        ctl_error("%s", PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
+        rc = CTL_REFUSED;
+
+    } else {
+        ctl_database_error(ctl, result, NULL);
+        rc = CTL_FAILED;
+    }
+
+    PQclear(result);
+
+    return rc;
+}
 
 
 PGresult *

@@ -24,6 +24,9 @@ typedef enum {
 } ctl_version_column_t;
 
 
+/* connects: CTL_REFUSED, said, when there is no such registry */
+ctl_rc_t ctl_versions_open(ctl_t *ctl);
+
 /* of the crates that follow: after is a crate's name, "" begins */
 PGresult *ctl_versions_after(ctl_t *ctl, const char *after);
 

@@ -333,6 +333,12 @@ ngx_int_t ngx_http_cargo_check_writer(ngx_http_request_t *r);
 /* in the rewrite phase, before anything may log the request */
 ngx_int_t ngx_http_cargo_secret_handler(ngx_http_request_t *r);
 
+/*
+ * The same for a request that nginx has refused before it chose a location:
+ * what looks like a token there is taken for one.
+ */
+void ngx_http_cargo_mask_early(ngx_http_request_t *r);
+
 /* takes the token of cargo_token out of a text */
 ngx_int_t ngx_http_cargo_mask(ngx_http_request_t *r, ngx_str_t *secret,
     ngx_str_t *text);

@@ -178,6 +178,10 @@ ngx_http_cargo_make_utf8(ngx_str_t *text)
         /* the decoder is for what is longer than a byte */
 
         if (*p < 0x80) {
+            if ((*p < ' ' && *p != LF && *p != '\t') || *p == 0x7f) {
+                *p = '?';
+            }
+
             p++;
             continue;
         }
@@ -235,6 +239,7 @@ static ngx_int_t
 ngx_http_cargo_error_header_filter(ngx_http_request_t *r)
 {
     ngx_http_cargo_ctx_t       *ctx;
+    ngx_http_core_srv_conf_t   *cscf;
     ngx_http_cargo_endpoint_e   endpoint;
 
     if (r->headers_out.status < NGX_HTTP_BAD_REQUEST
@@ -242,6 +247,12 @@ ngx_http_cargo_error_header_filter(ngx_http_request_t *r)
         || r->error_page)
     {
         return ngx_http_next_header_filter(r);
+    }
+
+    cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
+
+    if (r->loc_conf == cscf->ctx->loc_conf) {
+        ngx_http_cargo_mask_early(r);
     }
 
     endpoint = ngx_http_cargo_error_endpoint(r);

@@ -14,6 +14,9 @@
 /* shorter texts are no secrets, and stand everywhere by chance */
 #define NGX_HTTP_CARGO_SECRET_MIN  8
 
+#define ngx_http_cargo_alnum(c)                                               \
+    (((c) >= '0' && (c) <= '9') || (((c) | 0x20) >= 'a' && ((c) | 0x20) <= 'z'))
+
 
 static ngx_int_t ngx_http_cargo_mask_request(ngx_http_request_t *r,
     ngx_str_t *secret);
@@ -22,6 +25,9 @@ static ngx_uint_t ngx_http_cargo_shows(ngx_http_request_t *r,
 static void ngx_http_cargo_forget(ngx_http_request_t *r, ngx_int_t variable);
 static u_char *ngx_http_cargo_find(u_char *p, u_char *last,
     ngx_str_t *secret);
+
+
+static ngx_str_t  ngx_http_cargo_prefix = ngx_string(CARGO_TOKEN_PREFIX);
 
 
 ngx_int_t
@@ -68,6 +74,45 @@ ngx_http_cargo_secret_handler(ngx_http_request_t *r)
 
     return ngx_http_cargo_mask_request(r, &secret) == NGX_OK
            ? NGX_DECLINED : NGX_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+
+void
+ngx_http_cargo_mask_early(ngx_http_request_t *r)
+{
+    u_char     *p, *last;
+    ngx_str_t   token;
+
+    p = r->request_line.data;
+    last = p + r->request_line.len;
+
+    while ((p = ngx_http_cargo_find(p, last, &ngx_http_cargo_prefix))) {
+
+        token.data = p;
+
+        for (p += ngx_http_cargo_prefix.len; p < last; p++) {
+            if (!ngx_http_cargo_alnum(*p)) {
+                break;
+            }
+        }
+
+        token.len = p - token.data;
+
+        if (token.len == ngx_http_cargo_prefix.len) {
+            continue;
+        }
+
+        if (ngx_http_cargo_mask(r, &token, &r->request_line) != NGX_OK
+            || ngx_http_cargo_mask(r, &token, &r->unparsed_uri) != NGX_OK)
+        {
+            ngx_str_null(&r->request_line);
+            ngx_str_null(&r->unparsed_uri);
+            return;
+        }
+
+        p = r->request_line.data;
+        last = p + r->request_line.len;
+    }
 }
 
 

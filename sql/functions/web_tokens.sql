@@ -464,8 +464,10 @@ begin
         body := '{}';
     end if;
 
-    perform audit(access, registry, caller, 'revoke_token', null, null,
-                  status, body, before, after);
+    perform audit(access, registry, caller,
+                  case when id is null then 'revoke_current_token'
+                       else 'revoke_token' end,
+                  null, null, status, body, before, after);
 end
 $$;
 

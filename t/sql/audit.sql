@@ -210,15 +210,16 @@ select is(pg_temp.plain(pg_temp.noted(format($$revoke_token('main',
           '"revoked_at": T, "crate_scopes": ["a-*"], "endpoint_scopes": '
           '["yank"]}', 'revoked');
 select is(pg_temp.noted($$revoke_token('main', pg_temp.token('new'), null)$$),
-          'revoke_token main by mia with ci from 192.0.2.1 403',
+          'revoke_current_token main by mia with ci from 192.0.2.1 403',
           'a revoked token is known still');
 select is(pg_temp.noted($$revoke_token('main', pg_temp.token('mia'), '0')$$),
           'revoke_token main by mia with laptop from 192.0.2.1 404',
           'no such token');
 select is(pg_temp.plain(pg_temp.noted($$revoke_token('main',
               pg_temp.token('mia'), null)$$)),
-          'revoke_token main by mia with laptop from 192.0.2.1 204 {"id": N, '
-          '"name": "laptop"} -> {"id": N, "name": "laptop", "revoked_at": T}',
+          'revoke_current_token main by mia with laptop from 192.0.2.1 204 '
+          '{"id": N, "name": "laptop"} -> {"id": N, "name": "laptop", '
+          '"revoked_at": T}',
           'its own');
 
 
