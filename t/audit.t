@@ -18,7 +18,7 @@ my $t = Test::Cargo->new();
 
 $t->postgres();
 $t->registry('vault', 'auth-required' => 'true');
-$t->nginx(http => <<'CONF', server => 'client_max_body_size 32m;');
+$t->nginx(http => <<'CONF');
     server {
         listen  127.0.0.1:%%port:proxied%%;
 
@@ -27,7 +27,7 @@ $t->nginx(http => <<'CONF', server => 'client_max_body_size 32m;');
 
         cargo_registry   main;
         cargo_user       $http_x_user;
-        cargo_user_from  192.0.2.0/24;
+        cargo_user_from  127.0.0.1;
         cargo_blobs      %%dir%%/blobs;
 
         location /api/v1/ { cargo_api; }
@@ -39,7 +39,7 @@ $t->nginx(http => <<'CONF', server => 'client_max_body_size 32m;');
         cargo_registry  vault;
         cargo_blobs     %%dir%%/blobs;
 
-        location /api/v1/ { cargo_api; client_max_body_size 1k; }
+        location /api/v1/ { cargo_api; }
     }
 CONF
 
@@ -53,7 +53,6 @@ refused();
 refused_by_server();
 addresses();
 reads();
-unknown_registry();
 down();
 exported();
 
@@ -187,7 +186,9 @@ sub refused {
 sub refused_by_server {
     my $api = '/api/v1/crates/bar';
 
-    noted($t->delete("$api/1.0.0/yank", by('no token')), 403,
+    noted($t->delete("$api/1.0.0/yank", by('no token')), 401,
+          'main yank bar 1.0.0 -', 'a header that cannot be understood');
+    noted($t->delete("$api/1.0.0/yank", by('token')), 403,
           'main yank bar 1.0.0 -', 'what cannot be a token');
     noted($t->delete("$api/1.0.0/yank", by("ngxcargo_" . 'x' x 38)), 403,
           'main yank bar 1.0.0 -', 'a token with a wrong checksum');
@@ -196,16 +197,18 @@ sub refused_by_server {
     noted($t->put("$api/owners", '{"users":["' . 'x' x 300_000 . '"]}',
                   by($alice)), 413,
           'main add_owners bar alice', 'too much JSON');
-    noted($t->put('/api/v1/crates/new', 'x' x 100, by($alice)), 400,
+    noted($t->put('/api/v1/crates/new', pack('V', 2) . '{', by($alice)), 400,
           'main publish alice', 'no frame');
+    noted($t->put('/api/v1/crates/new', 'x' x 100, by($alice)), 413,
+          'main publish alice', 'a frame that says too much');
     noted($t->publish($alice, { name => 'bar', vers => '2.0.0' },
                       crate => 'no gzip'), 400,
           'main publish bar 2.0.0 alice', 'no archive');
     noted($t->publish($alice, { name => 'b:r' }), 400,
-          'main publish b:r 1.0.0 alice', 'no name');
-    noted($t->put('/api/v1/crates/new', 'x' x 2000, by($alice),
-                  port => $t->port('vault')), 413,
-          'vault publish -', 'larger than nginx lets through');
+          'main publish alice', 'no name');
+    noted($t->publish($alice, { name => 'bar', vers => '2.0.0' },
+                      port => $t->port('vault')), 403,
+          'vault publish -', 'a token of another registry');
     noted($t->delete("$api%FF/1.0.0/yank", by($alice)), 404,
           'main yank alice', 'a path that is no text');
 }
@@ -227,7 +230,7 @@ sub addresses {
 
     $t->put('/api/v1/crates/bar/1.0.0/unyank', '', %proxied,
             'X-User' => 'ALICE', 'X-Real-IP' => '192.0.2.9');
-    like($last->(), qr/ alice\z|\A127\.0\.0\.1\z/, 'a login has no token');
+    is($last->(), '192.0.2.9 alice', 'a login has no token');
     row();
 }
 
@@ -242,13 +245,6 @@ sub reads {
     $t->post('/api/v1/crates/bar', '{}', by($alice));
 
     is(row(), '', 'reads, and what is no call at all, are not in it');
-}
-
-
-sub unknown_registry {
-    $t->write_config(server => 'cargo_registry nowhere;',
-                     conf => undef);
-    pass('a registry that is not there is a matter of pgTAP');
 }
 
 

@@ -194,8 +194,8 @@ sub whole_crate {
     is($t->get('/api/v1/crates/Foo-Bar/1.0.0/download')->{status}, 404,
        'it cannot be downloaded');
     is(remove('foo-bar', $admin, 'x')->{status}, 404, 'nor deleted');
-    is($t->sql("select count(*) from cargo_store.crates where name = 'Foo-Bar'"),
-       0, 'nothing of it is left');
+    is($t->sql('select count(*) from cargo_store.crates where name ='
+               . " 'Foo-Bar'"), 0, 'nothing of it is left');
 }
 
 

@@ -43,6 +43,7 @@ connection_strings();
 hosts();
 passwords();
 nested();
+users();
 base_urls();
 stores();
 
@@ -111,6 +112,10 @@ HTTP
 cargo_base_url  https://$host/x;
 cargo_index_alias  sparse+https://a/ sparse+https://$host/b/;
 cargo_index_alias  sparse+https://c/;
+cargo_user         $remote_user;
+cargo_user_from    10.0.0.0/8 ::1 192.0.2.1;
+cargo_user_from    unix:;
+cargo_token        $arg_token;
 cargo_thread_pool  default;
 cargo_max_crate_size  20m;
 cargo_max_unpacked_size  1g;
@@ -183,6 +188,22 @@ sub values_of_directives {
             '' => 'invalid number of arguments in "cargo_index_alias"',
             'a $nosuch' => 'unknown "nosuch" variable',
         ],
+        cargo_user => [
+            '' => 'invalid number of arguments in "cargo_user"',
+            'a b' => 'invalid number of arguments in "cargo_user"',
+            '$nosuch' => 'unknown "nosuch" variable',
+        ],
+        cargo_user_from => [
+            '' => 'invalid number of arguments in "cargo_user_from"',
+            'localhost' => 'cargo_user_from "localhost" is neither an'
+                           . ' address nor a CIDR nor "unix:"',
+            '::1 10.0.0.0/33' => '"10.0.0.0/33" is neither an address',
+            'unix:/x' => '"unix:/x" is neither an address',
+        ],
+        cargo_token => [
+            '' => 'invalid number of arguments in "cargo_token"',
+            '$nosuch' => 'unknown "nosuch" variable',
+        ],
         cargo_blobs => [ '' => 'invalid number of arguments in "cargo_blobs"' ],
         cargo_thread_pool => [
             'nosuch' => 'unknown thread pool "nosuch"',
@@ -223,6 +244,7 @@ sub duplicates {
         cargo_postgres_connections => 'read=1',
         cargo_postgres_prepare => 'on', cargo_downloads_flush => '1s',
         cargo_registry => 'main', cargo_base_url => 'http://x',
+        cargo_user => '$remote_user', cargo_token => '$arg_token',
         cargo_blobs => "$t->{dir}/blobs", cargo_thread_pool => 'default',
         cargo_max_crate_size => '1m', cargo_max_unpacked_size => '1m',
         cargo_max_archive_entries => 10,
@@ -400,6 +422,40 @@ location /api/v1/ {
     location /api/v1/deeper/ { deny all; }
 }
 SERVER
+}
+
+
+# A login that every client could claim needs a word on who may.
+
+sub users {
+    my $says = 'cargo_user ".*" in location "/index/" is what any client may'
+               . ' send; say with "cargo_user_from" which proxies are'
+               . ' believed';
+
+    for my $value ('$http_x_user', 'a${http_x_user}b', '$HTTP_X_USER',
+                   '$arg_user', '$cookie_user', '$remote_user$arg_x')
+    {
+        refused("cargo_user $value", $says, $PG,
+                whole("cargo_user \"$value\";"));
+        accepted("cargo_user $value, from somewhere", $PG,
+                 whole("cargo_user \"$value\"; cargo_user_from ::1;"));
+    }
+
+    accepted("cargo_user $_", $PG, whole("cargo_user \"$_\";"))
+        for '$remote_user', '$ssl_client_s_dn', '', 'http_x', 'alice';
+
+    refused('cargo_user of a location', $says, $PG,
+            whole('', 'cargo_user $http_x_user;'));
+    accepted('cargo_user of a server, not of a location', $PG,
+             'cargo_user $http_x_user;');
+    accepted('cargo_user_from of a server', $PG,
+             whole('cargo_user_from ::1;', 'cargo_user $http_x_user;'));
+
+    my ($rc, $out) = check($PG, whole('cargo_user_from 10.0.0.1/8;'));
+
+    is($rc, 0, 'bits that do not count');
+    like($out, qr/\[warn\] low address bits of 10\.0\.0\.1\/8 are/,
+         'are told');
 }
 
 

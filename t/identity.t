@@ -66,7 +66,6 @@ url_encoded();
 url_and_others();
 url_of_cargo();
 kept_by_caches();
-refused_configurations();
 early();
 no_secrets();
 
@@ -113,7 +112,7 @@ CONF
 @{[ registry('service', 'auth_request /auth; auth_request_set $sso_user'
              . ' $upstream_http_x_auth_request_user; cargo_user $sso_user;'
              . ' location = /auth { internal; auth_request off;'
-             . ' proxy_pass http://127.0.0.1:%%port:auth%%/; }') ]}
+             . ' proxy_pass http://unix:%%dir%%/auth.sock:/; }') ]}
 @{[ registry('url', "include $snippets/cargo_entitlement.conf;"
              . ' location ~ ^/limited/(?<token>[^/]+)/index/ {'
              . ' limit_req zone=one; cargo_token $token; cargo_index; }'
@@ -123,7 +122,7 @@ CONF
              . " include $snippets/cargo_entitlement.conf;") ]}
 
     server {
-        listen 127.0.0.1:%%port:auth%%;
+        listen unix:%%dir%%/auth.sock;
         add_header X-Auth-Request-User \$http_x_who always;
         location / { return 204; }
     }
@@ -629,78 +628,6 @@ sub kept_by_caches {
     is($t->get('/index/config.json?user=alice', %{ $port{open} })
          ->header('Cache-Control'), 'public, no-cache',
        'what all may have is for all');
-}
-
-
-sub refused_configurations {
-    my $says = qr{cargo_user\ ".*"\ in\ location\ "/index/"\ is\ what\ any
-                  \ client\ may\ send;\ say\ with\ "cargo_user_from"}x;
-    my @from = ('cargo_user_from 10.0.0.0/8;');
-
-    for my $row ([ '$http_x_user', $says ], [ 'a${http_x_user}', $says ],
-                 [ '$arg_user', $says ], [ '$cookie_user', $says ],
-                 [ '$HTTP_x_user', $says ], [ '$remote_user', undef ],
-                 [ '$ssl_client_s_dn', undef ], [ '', undef ],
-                 [ 'http_x', undef ], [ '$http_x_user', undef, @from ])
-    {
-        my ($value, $refused, @more) = @$row;
-        my ($rc, $out) = checked("cargo_user \"$value\"; @more");
-
-        is($rc, $refused ? 1 : 0, "cargo_user \"$value\" @more")
-            or diag($out);
-        like($out, $refused, 'says what is missing') if $refused;
-    }
-
-    for my $row ([ '10.0.0.0/8 ::1 unix:', 0, qr/successful/ ],
-                 [ '10.0.0.1/8', 0, qr/low address bits of 10\.0\.0\.1/ ],
-                 [ 'localhost', 1, qr/"localhost" is neither an address/ ],
-                 [ '10.0.0.0/33', 1, qr{"10\.0\.0\.0/33" is neither} ],
-                 [ '', 1, qr/invalid number of arguments/ ])
-    {
-        my ($rc, $out) = checked("cargo_user_from $row->[0];");
-
-        is($rc, $row->[1], "cargo_user_from $row->[0]");
-        like($out, $row->[2], 'says so');
-    }
-
-    for my $twice ('cargo_user a; cargo_user b;',
-                   'cargo_token a; cargo_token b;')
-    {
-        like((checked($twice))[1], qr/is duplicate/, $twice);
-    }
-
-    my ($rc) = checked('cargo_user_from 10.0.0.1; cargo_user_from ::1;');
-    is($rc, 0, 'several lines of cargo_user_from');
-}
-
-
-sub checked {
-    my ($server) = @_;
-
-    $t->write_file('check/nginx.conf', <<"CONF");
-@{[ $ENV{TEST_NGINX_STATIC} ? ''
-    : 'load_module ' . $t->objs() . '/ngx_http_cargo_module.so;' ]}
-pid $t->{dir}/check/nginx.pid;
-events { }
-http {
-    access_log off;
-    cargo_postgres "host=/nowhere";
-    server {
-        listen 127.0.0.1:@{[ $t->port('check') ]};
-        cargo_registry main;
-        cargo_blobs $t->{dir}/blobs;
-        $server
-        include $snippets/cargo.conf;
-    }
-}
-CONF
-
-    my ($rc, $out) = $t->run(
-        command => [ Test::Cargo::Nginx::nginx_binary(), '-t',
-                     '-c', "$t->{dir}/check/nginx.conf",
-                     '-e', "$t->{dir}/check/error.log" ], merge => 1);
-
-    return ($rc, $out);
 }
 
 

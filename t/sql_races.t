@@ -446,7 +446,8 @@ sub crowd {
     my $answers = join "\n", map { $_->answer() } @sessions;
 
     unlike($answers, qr/ERROR/, 'no session sees an error');
-    is(scalar(() = $answers =~ /^200\|\{"warnings"/mg), 40, 'each version got in once');
+    is(scalar(() = $answers =~ /^200\|\{"warnings"/mg), 40,
+       'each version got in once');
     is(scalar(() = $answers =~ /^400\|crate version `1\.0\.\d+` is already/mg),
        120, 'and was refused three times');
     is(scalar(() = $answers =~ /^200\|\{"ok":true\}$/mg), 160,

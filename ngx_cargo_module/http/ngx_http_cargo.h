@@ -157,7 +157,7 @@ typedef enum {
 /* who calls, as the SQL functions take it; an empty text is SQL's null */
 typedef struct {
     ngx_http_cargo_credential_e  by;
-    ngx_str_t                    token;     /* its hash: bytea in hex */
+    ngx_str_t                    token;     /* its hash */
     ngx_str_t                    login;
     ngx_str_t                    address;
 
@@ -326,6 +326,10 @@ ngx_http_cargo_caller_t *ngx_http_cargo_caller(ngx_http_request_t *r);
  * matters.
  */
 ngx_int_t ngx_http_cargo_check_writer(ngx_http_request_t *r);
+
+/* the hash of a token as the SQL functions take it: bytea in hex */
+ngx_int_t ngx_http_cargo_hash(ngx_pool_t *pool, cargo_str_t token,
+    ngx_str_t *hash);
 
 
 /* ngx_http_cargo_secret.c */

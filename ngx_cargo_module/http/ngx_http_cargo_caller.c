@@ -80,6 +80,28 @@ ngx_http_cargo_check_writer(ngx_http_request_t *r)
 }
 
 
+ngx_int_t
+ngx_http_cargo_hash(ngx_pool_t *pool, cargo_str_t token, ngx_str_t *hash)
+{
+    u_char  *p, digest[CARGO_TOKEN_HASH];
+
+    p = ngx_pnalloc(pool, sizeof("\\x") + 2 * CARGO_TOKEN_HASH);
+
+    if (p == NULL || cargo_token_hash(token, digest) == -1) {
+        return NGX_ERROR;
+    }
+
+    hash->data = p;
+
+    p = ngx_cpymem(p, "\\x", 2);
+    p = ngx_hex_dump(p, digest, CARGO_TOKEN_HASH);
+
+    hash->len = p - hash->data;
+
+    return NGX_OK;
+}
+
+
 static ngx_int_t
 ngx_http_cargo_find_caller(ngx_http_request_t *r,
     ngx_http_cargo_caller_t *caller, cargo_arena_t *arena)
@@ -171,23 +193,9 @@ ngx_http_cargo_by_token(ngx_http_request_t *r,
     ngx_http_cargo_caller_t *caller, ngx_http_cargo_credential_e by,
     cargo_str_t token)
 {
-    u_char  *p, hash[CARGO_TOKEN_HASH];
-
-    p = ngx_pnalloc(r->pool, sizeof("\\x") + 2 * CARGO_TOKEN_HASH);
-
-    if (p == NULL || cargo_token_hash(token, hash) == -1) {
-        return NGX_ERROR;
-    }
-
     caller->by = by;
-    caller->token.data = p;
 
-    p = ngx_cpymem(p, "\\x", 2);
-    p = ngx_hex_dump(p, hash, CARGO_TOKEN_HASH);
-
-    caller->token.len = p - caller->token.data;
-
-    return NGX_OK;
+    return ngx_http_cargo_hash(r->pool, token, &caller->token);
 }
 
 

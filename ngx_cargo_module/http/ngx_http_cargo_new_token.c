@@ -15,7 +15,6 @@ static ngx_int_t ngx_http_cargo_with_token(ngx_http_request_t *r,
 ngx_int_t
 ngx_http_cargo_new_token(ngx_http_request_t *r, ngx_str_t *hash)
 {
-    u_char                *p, digest[CARGO_TOKEN_HASH];
     cargo_str_t            token;
     ngx_http_cargo_ctx_t  *ctx;
 
@@ -23,10 +22,8 @@ ngx_http_cargo_new_token(ngx_http_request_t *r, ngx_str_t *hash)
 
     token.len = CARGO_TOKEN_LEN;
     token.data = ngx_pnalloc(r->pool, CARGO_TOKEN_LEN + 1);
-    p = ngx_pnalloc(r->pool, sizeof("\\x") + 2 * CARGO_TOKEN_HASH);
 
     if (token.data == NULL
-        || p == NULL
         || cargo_token_generate((char *) token.data) == -1)
     {
         return NGX_ERROR;
@@ -37,16 +34,7 @@ ngx_http_cargo_new_token(ngx_http_request_t *r, ngx_str_t *hash)
     ctx->new_token.data = token.data;
     ctx->new_token.len = token.len;
 
-    if (cargo_token_hash(token, digest) == -1) {
-        return NGX_ERROR;
-    }
-
-    hash->data = p;
-    p = ngx_cpymem(p, "\\x", 2);
-    p = ngx_hex_dump(p, digest, CARGO_TOKEN_HASH);
-    hash->len = p - hash->data;
-
-    return NGX_OK;
+    return ngx_http_cargo_hash(r->pool, token, hash);
 }
 
 

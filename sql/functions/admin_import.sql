@@ -39,6 +39,7 @@ comment on function cargo_store.open_import(text, text) is
 create or replace function cargo_store.claim_import(
     access cargo_store.access,
     name text,
+    version text,
     published_at timestamptz,
     out status integer,
     out body text,
@@ -55,7 +56,11 @@ begin
 
         exit when target.status = 200;
 
-        body := quarantine_refusal((access.settings).id, name, null);
+        -- an earlier crate of the name may have lost the version before it
+        -- went
+        body := coalesce(quarantine_refusal((access.settings).id, name, null),
+                         quarantine_refusal((access.settings).id, name,
+                                            version));
 
         if body is not null then
             status := 409;
@@ -85,10 +90,10 @@ begin
 end
 $$;
 
-comment on function cargo_store.claim_import(cargo_store.access, text,
+comment on function cargo_store.claim_import(cargo_store.access, text, text,
                                              timestamptz) is
-    'The crate, locked until the end of the transaction; made, and owned by '
-    'the account, when it is new.  '
+    'The crate, locked until the end of the transaction; made for this '
+    'version, and owned by the account, when it is new.  '
     '200; 400 other spelling; 409 deleted not long ago.';
 
 
@@ -117,7 +122,8 @@ begin
     if body is null then
         select c.status, c.body, c.crate_id
           into status, body, crate_id
-          from claim_import(access, release->>'name', published_at) c;
+          from claim_import(access, release->>'name', release->>'vers',
+                            published_at) c;
     end if;
 end
 $$;

@@ -7,20 +7,23 @@ create or replace function cargo_store.role_in(
     registry_id bigint,
     account_id integer)
 returns cargo_store.member_role
-language sql stable
+language plpgsql stable
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
-    select max(r.role)
+begin
+    -- asked by every request, and a function in SQL is planned anew by each
+    return max(r.role)
       from (select m.role
               from members m
-             where m.account_id = $2
-               and m.registry_id = $1
+             where m.account_id = role_in.account_id
+               and m.registry_id = role_in.registry_id
             union all
             select t.role
               from team_members b
                    join team_roles t on t.team_id = b.team_id
-             where b.account_id = $2
-               and t.registry_id = $1) r;
+             where b.account_id = role_in.account_id
+               and t.registry_id = role_in.registry_id) r;
+end
 $$;
 
 comment on function cargo_store.role_in(bigint, integer) is

@@ -210,6 +210,49 @@ comment on function cargo_store.check_new_owner(cargo_store.registries,
     'The same for an account.';
 
 
+create or replace function cargo_store.check_new_owners(
+    settings cargo_store.registries,
+    crate_id bigint,
+    principals text[],
+    out refusal text,
+    out accounts integer[],
+    out teams integer[],
+    out messages text[])
+language plpgsql volatile
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+declare
+    principal text;
+    added     record;
+begin
+    accounts := '{}';
+    teams := '{}';
+
+    foreach principal in array distinct_principals(principals) loop
+        if lower(principal) like 'team:%' then
+            select * into added
+              from check_new_team(settings, crate_id, principal);
+            teams := array_append(teams, added.id);
+        else
+            select * into added
+              from check_new_owner(settings, crate_id, principal);
+            accounts := array_append(accounts, added.id);
+        end if;
+
+        refusal := added.refusal;
+        messages := array_append(messages, added.message);
+
+        exit when refusal is not null;
+    end loop;
+end
+$$;
+
+comment on function cargo_store.check_new_owners(cargo_store.registries,
+                                                 bigint, text[]) is
+    'Who are to be owners, and their names for a message; refusal (400) is '
+    'null when they all can be.';
+
+
 create or replace function cargo_store.attach_owners(
     access cargo_store.access,
     crate text,
@@ -222,12 +265,8 @@ language plpgsql volatile
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 declare
-    target    record;
-    added     record;
-    principal text;
-    accounts  integer[] := '{}';
-    teams     integer[] := '{}';
-    messages  text[] := '{}';
+    target record;
+    added  record;
 begin
     select * into target from lock_crate(access, crate);
     status := target.status;
@@ -237,43 +276,28 @@ begin
         return;
     end if;
 
-    status := 400;
+    select * into added
+      from check_new_owners(access.settings, target.crate_id, principals);
 
-    foreach principal in array distinct_principals(principals) loop
-        if lower(principal) like 'team:%' then
-            select * into added
-              from check_new_team(access.settings, target.crate_id, principal);
-            teams := array_append(teams, added.id);
-        else
-            select * into added
-              from check_new_owner(access.settings, target.crate_id,
-                                   principal);
-            accounts := array_append(accounts, added.id);
-        end if;
-
-        if added.refusal is not null then
-            body := added.refusal;
-            return;
-        end if;
-
-        messages := array_append(messages,
-                                 format('%s has been added as an owner of '
-                                        'crate %s', added.message,
-                                        target.name));
-    end loop;
+    if added.refusal is not null then
+        status := 400;
+        body := added.refusal;
+        return;
+    end if;
 
     before := sorted_owners(target.crate_id);
 
     insert into owners (crate_id, account_id)
-    select target.crate_id, id from unnest(accounts) id;
+    select target.crate_id, id from unnest(added.accounts) id;
 
     insert into team_owners (crate_id, team_id)
-    select target.crate_id, id from unnest(teams) id;
+    select target.crate_id, id from unnest(added.teams) id;
 
     perform owners_changed(target.crate_id);
 
-    status := 200;
-    body := array_to_string(messages, ',');
+    body := (select string_agg(format('%s has been added as an owner of crate '
+                                      '%s', m, target.name), ',' order by n)
+               from unnest(added.messages) with ordinality u(m, n));
     after := sorted_owners(target.crate_id);
 end
 $$;

@@ -1,3 +1,34 @@
+create or replace function cargo_store.insert_dependencies(
+    version_id bigint,
+    dependencies jsonb)
+returns void
+language sql volatile
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+    insert into dependencies
+           (version_id, position, name, alias, req, kind, target, registry,
+            optional, default_features, features, artifact, bindep_target,
+            lib)
+    select $1, d.position, d.name, d.explicit_name_in_toml, d.version_req,
+           d.kind, d.target, d.registry, d.optional, d.default_features,
+           d.features, d.artifact, d.bindep_target, coalesce(d.lib, false)
+      from rows from (jsonb_to_recordset($2)
+                          as (name text, explicit_name_in_toml text,
+                              version_req text, kind text, target text,
+                              registry text, optional boolean,
+                              default_features boolean, features text[],
+                              artifact text[], bindep_target text,
+                              lib boolean))
+           with ordinality
+           d(name, explicit_name_in_toml, version_req, kind, target, registry,
+             optional, default_features, features, artifact, bindep_target,
+             lib, position);
+$$;
+
+comment on function cargo_store.insert_dependencies(bigint, jsonb) is
+    'dependencies: "deps" of a release, in this order.';
+
+
 create or replace function cargo_store.insert_version(
     crate_id bigint,
     release jsonb,
@@ -42,25 +73,7 @@ begin
         return null;
     end if;
 
-    insert into dependencies
-           (version_id, position, name, alias, req, kind, target, registry,
-            optional, default_features, features, artifact, bindep_target,
-            lib)
-    select new_id, d.position, d.name,
-           d.explicit_name_in_toml, d.version_req, d.kind, d.target,
-           d.registry, d.optional, d.default_features, d.features,
-           d.artifact, d.bindep_target, coalesce(d.lib, false)
-      from rows from (jsonb_to_recordset(release->'deps')
-                          as (name text, explicit_name_in_toml text,
-                              version_req text, kind text, target text,
-                              registry text, optional boolean,
-                              default_features boolean, features text[],
-                              artifact text[], bindep_target text,
-                              lib boolean))
-           with ordinality
-           d(name, explicit_name_in_toml, version_req, kind, target, registry,
-             optional, default_features, features, artifact, bindep_target,
-             lib, position);
+    perform insert_dependencies(new_id, release->'deps');
 
     return new_id;
 end
@@ -96,43 +109,72 @@ comment on function cargo_store.was_published(bigint, text, bytea, integer) is
 create or replace function cargo_store.add_version(
     access cargo_store.access,
     crate_id bigint,
+    created boolean,
     release jsonb,
     index_head text,
     index_tail text,
     checksum bytea,
     size bigint,
-    published_at timestamptz)
-returns text
+    published_at timestamptz,
+    out status integer,
+    out body text)
 language plpgsql volatile
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 declare
     version constant text := release->>'vers';
-    refusal text := quarantine_refusal((access.settings).id, release->>'name',
-                                       version);
 begin
-    if refusal is not null then
-        return refusal;
+    if not created then
+        status := 403;
+        body := scope_refusal(access, '{publish-update}', release->>'name');
     end if;
 
-    if insert_version(crate_id, release, index_head, index_tail, checksum,
-                      size, access.account_id, published_at) is null
+    if body is null then
+        status := 400;
+        body := quarantine_refusal((access.settings).id, release->>'name',
+                                   version);
+    end if;
+
+    if body is null
+        and insert_version(crate_id, release, index_head, index_tail,
+                           checksum, size, access.account_id, published_at)
+            is null
     then
-        return format('crate version `%s` is already uploaded',
-                      split_part(version, '+', 1));
+        body := format('crate version `%s` is already uploaded',
+                       split_part(version, '+', 1));
+    end if;
+
+    if body is not null then
+        return;
     end if;
 
     perform index_changed(crate_id, 'publish');
-
-    return null;
+    status := 200;
 end
 $$;
 
-comment on function cargo_store.add_version(cargo_store.access, bigint, jsonb,
-                                            text, text, bytea, bigint,
-                                            timestamptz) is
-    'Adds it to a crate that claim_crate() has locked; why not (400), or '
-    'null.';
+comment on function cargo_store.add_version(cargo_store.access, bigint,
+                                            boolean, jsonb, text, text, bytea,
+                                            bigint, timestamptz) is
+    'Adds it to a crate that claim_crate() has locked, or created.  '
+    '200 with a null body; 400 version taken, or deleted not long ago; 403 '
+    'wrong scope.';
+
+
+create or replace function cargo_store.publish_facts(
+    checksum bytea,
+    size bigint,
+    owners text[] default null)
+returns jsonb
+language sql immutable
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+    select jsonb_strip_nulls(jsonb_build_object(
+               'checksum', encode($1, 'hex'), 'size', $2, 'owners', $3));
+$$;
+
+comment on function cargo_store.publish_facts(bytea, bigint, text[]) is
+    'What the audit log has of a version; owners: of a crate that is new.';
 
 
 create or replace function cargo_store.publish_release(
@@ -151,66 +193,48 @@ language plpgsql volatile
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 declare
-    version      constant text := release->>'vers';
-    dependencies record;
-    crate        record;
+    deps  record;
+    crate record;
 begin
+    select * into deps from check_dependencies(access, release);
+
     status := 400;
-    body := check_metadata(access.settings, release);
+    body := coalesce(check_metadata(access.settings, release), deps.refusal);
 
     if body is not null then
         return;
     end if;
 
-    select * into dependencies from check_dependencies(access, release);
-    body := dependencies.refusal;
-
-    if body is not null then
-        return;
-    end if;
-
-    select * into crate from claim_crate(access, release->>'name', version);
+    select * into crate
+      from claim_crate(access, release->>'name', release->>'vers');
     status := crate.status;
     body := crate.body;
+
+    -- the answer to the first upload may have been lost on its way; what was
+    -- in it is said again, also to a token that may only make new crates
+    if status = 200
+        and was_published(crate.crate_id, release->>'vers', checksum,
+                          access.account_id)
+    then
+        before := publish_facts(checksum, size);
+
+    elsif status = 200 then
+        select a.status, a.body
+          into status, body
+          from add_version(access, crate.crate_id, crate.created, release,
+                           index_head, index_tail, checksum, size,
+                           published_at) a;
+    end if;
 
     if status <> 200 then
         return;
     end if;
 
-    after := jsonb_build_object('checksum', encode(checksum, 'hex'),
-                                'size', size);
-
-    -- the answer to the first upload may have been lost on its way; what was
-    -- in it is said again, also to a token that may only make new crates
-    if was_published(crate.crate_id, version, checksum, access.account_id) then
-        before := after;
-    else
-        if not crate.created then
-            status := 403;
-            body := scope_refusal(access, '{publish-update}',
-                                  release->>'name');
-        end if;
-
-        if body is null then
-            status := 400;
-            body := add_version(access, crate.crate_id, release, index_head,
-                                index_tail, checksum, size, published_at);
-        end if;
-    end if;
-
-    if body is not null then
-        after := null;
-        return;
-    end if;
-
-    status := 200;
     body := '{"warnings":{"invalid_categories":[],"invalid_badges":[],"other":'
-            || to_json(dependencies.warnings) || '}}';
-
-    if crate.created then
-        after := after || jsonb_build_object('owners',
-                                             owner_names(crate.crate_id));
-    end if;
+            || to_json(deps.warnings) || '}}';
+    after := publish_facts(checksum, size,
+                           case when crate.created
+                                then owner_names(crate.crate_id) end);
 end
 $$;
 

@@ -11,8 +11,9 @@ set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 declare
     missing      text[] := '{}';
-    dependencies integer := jsonb_array_length(release->'deps');
-    features     integer;
+    dependencies constant integer := jsonb_array_length(release->'deps');
+    features     constant integer :=
+        (select count(*) from jsonb_object_keys(release->'features'));
 begin
     if settings.require_description
         and btrim(coalesce(release->>'description', '')) = ''
@@ -53,14 +54,9 @@ begin
                           'crate has %s', settings.max_dependencies,
                           dependencies);
 
-    else
-        select count(*) into features
-          from jsonb_object_keys(release->'features');
-
-        if features > settings.max_features then
-            refusal := format('this registry allows at most %s features, the '
-                              'crate has %s', settings.max_features, features);
-        end if;
+    elsif features > settings.max_features then
+        refusal := format('this registry allows at most %s features, the '
+                          'crate has %s', settings.max_features, features);
     end if;
 end
 $$;
@@ -68,6 +64,32 @@ $$;
 comment on function cargo_store.check_metadata(cargo_store.registries,
                                                jsonb) is
     'Required metadata and limits; refusal (400) is null when all is well.';
+
+
+create or replace function cargo_store.hold_dependencies(
+    registry_id bigint,
+    release jsonb)
+returns void
+language plpgsql volatile
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+begin
+    perform from crates c
+      where c.registry_id = hold_dependencies.registry_id
+        and c.canonical_name <> canonical_name(release->>'name')
+        and c.canonical_name
+            in (select canonical_name(t.name)
+                  from jsonb_to_recordset(release->'deps')
+                           as t(name text, registry text)
+                 where t.registry is null)
+      order by c.id
+        for key share;
+end
+$$;
+
+comment on function cargo_store.hold_dependencies(bigint, jsonb) is
+    'None of the crates that the release depends on is deleted before the '
+    'release is there, which then stands in the way.';
 
 
 create or replace function cargo_store.check_dependencies(
@@ -86,17 +108,7 @@ declare
 begin
     warnings := '{}';
 
-    -- none of them is deleted before there is a version that depends on it
-    perform from crates c
-      where c.registry_id = settings.id
-        and c.canonical_name <> canonical_name(release->>'name')
-        and c.canonical_name
-            in (select canonical_name(t.name)
-                  from jsonb_to_recordset(release->'deps')
-                           as t(name text, registry text)
-                 where t.registry is null)
-      order by c.id
-        for key share;
+    perform hold_dependencies(settings.id, release);
 
     -- The subquery stands where it is, and not as a join, so that it costs a
     -- look at the unique index for each dependency, however many crates there

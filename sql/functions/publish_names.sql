@@ -209,7 +209,7 @@ comment on function cargo_store.not_an_owner(bigint, text) is
     'The sentence for 403, publish to somebody else''s crate.';
 
 
-create or replace function cargo_store.claim_crate(
+create or replace function cargo_store.lock_or_create(
     access cargo_store.access,
     name text,
     version text,
@@ -222,13 +222,14 @@ set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 declare
     canonical constant text := canonical_name(name);
-    stored    crates;
 begin
     created := false;
 
     -- Who loses the race for a new name waits in create_crate() until the
     -- winner has committed, goes round once more and finds the winner's crate.
     loop
+        status := 200;
+
         select c.id into crate_id
           from crates c
          where c.registry_id = (access.settings).id
@@ -241,18 +242,44 @@ begin
           into status, body
           from new_crate_refusal(access, name, version) r;
 
-        if status <> 200 then
-            return;
-        end if;
+        exit when status <> 200;
 
         crate_id := create_crate((access.settings).id, name,
                                  access.account_id);
         created := crate_id is not null;
 
-        if created then
-            return;
-        end if;
+        exit when created;
     end loop;
+end
+$$;
+
+comment on function cargo_store.lock_or_create(cargo_store.access, text,
+                                               text) is
+    'A crate, locked until the end of the transaction; made, and owned by the '
+    'caller, when it is new.  200; 400 and 403 as new_crate_refusal().';
+
+
+create or replace function cargo_store.claim_crate(
+    access cargo_store.access,
+    name text,
+    version text,
+    out status integer,
+    out body text,
+    out crate_id bigint,
+    out created boolean)
+language plpgsql volatile
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+declare
+    stored crates;
+begin
+    select l.status, l.body, l.crate_id, l.created
+      into status, body, crate_id, created
+      from lock_or_create(access, name, version) l;
+
+    if status <> 200 or created then
+        return;
+    end if;
 
     -- as it is after the wait for the lock
     select * into stored from crates c where c.id = crate_id;
@@ -276,7 +303,7 @@ end
 $$;
 
 comment on function cargo_store.claim_crate(cargo_store.access, text, text) is
-    'The crate to publish to, locked until the end of the transaction; made, '
-    'and owned by the caller, when it is new.  '
+    'The crate to publish to, as lock_or_create() has it, if the caller may '
+    'publish to it.  '
     '200; 400 and 403 as new_crate_refusal(); 400 other spelling; 403 not an '
     'owner, or the crate is hidden from the caller.';

@@ -45,17 +45,19 @@ create or replace function cargo_store.version_actions(
     ids bigint[],
     base_url text)
 returns table (version_id bigint, actions json)
-language sql stable
+language plpgsql stable
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
+begin
     -- A version with its first date has never been touched; one that was
     -- deleted had the number before, and has left its rows in the log.
+    return query
     with done as (
         select v.id, 0 as position, 'publish' as action, v.created_at as at,
                p as account
           from versions v
                join accounts p on p.id = v.published_by
-         where v.id = any ($1)
+         where v.id = any (ids)
         union all
         select v.id, a.id,
                case when (a.after->>'yanked')::boolean then 'yank'
@@ -68,7 +70,7 @@ as $$
                            and canonical_name(a.crate) = c.canonical_name
                            and a.version = v.num
                left join accounts p on lower(p.login) = lower(a.account)
-         where v.id = any ($1)
+         where v.id = any (ids)
            and v.updated_at <> v.created_at
            and a.status = 200
            and a.before->'yanked' <> a.after->'yanked'
@@ -81,11 +83,12 @@ as $$
            json_agg(json_build_object(
                         'action', d.action,
                         'user', case when (d.account).id is not null
-                                     then user_object(d.account, $2) end,
+                                     then user_object(d.account, base_url) end,
                         'time', rfc3339(d.at))
                     order by d.position)
       from done d
      group by d.id;
+end
 $$;
 
 comment on function cargo_store.version_actions(bigint[], text) is

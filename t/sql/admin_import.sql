@@ -143,6 +143,19 @@ select matches(pg_temp.imported('Foo', '1.1.0', content => 'other'),
 select matches(pg_temp.imported('qux', '1.0.0'),
                '^409 the crate `qux` was deleted', 'a crate');
 
+select ok(pg_temp.imported('quux', '1.0.0') like '200%'
+          and pg_temp.imported('quux', '1.1.0') like '200%', 'two versions');
+select pg_temp.must(cargo_admin.delete_version('main', 'quux', '1.0.0',
+                                               'bad')),
+       pg_temp.must(cargo_admin.delete_crate('main', 'quux', 'bad', false)),
+       pg_temp.must(cargo_admin.lift_quarantine('main', 'quux', null));
+select matches(pg_temp.imported('quux', '1.0.0'),
+               '^409 version `1\.0\.0` of crate `quux` was deleted',
+               'a version of a crate whose name is free again');
+select is((select count(*) from cargo_store.crates where name = 'quux'),
+          0::bigint,
+          'and no crate is left behind by that');
+
 
 select * from finish();
 rollback;

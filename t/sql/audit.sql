@@ -143,7 +143,7 @@ select is(pg_temp.noted(format('change_version(''main'', '
               'pg_temp.token(''alice''), ''https://x'', ''foo_bar'','
               ' ''1.0.0'', %L)', jsonb_build_object('version', change))),
           'change_version main foo_bar 1.0.0 by alice with laptop from '
-          '192.0.2.1 ' || noted, noted)
+          '192.0.2.1 ' || noted, 'patch: ' || noted)
   from (values
     ('{"yanked": true, "yank_message": "bad"}'::jsonb,
      '200 {"yanked": false} -> {"yanked": true, "yank_message": "bad"}'),
@@ -256,7 +256,7 @@ select is(pg_temp.noted(format($$delete_version('main', pg_temp.token(%L),
 select is(pg_temp.noted(format($$delete_crate('main', pg_temp.token('ada'),
                                      'Foo-Bar', %L)$$, query)),
           'delete_crate main Foo-Bar by ada with laptop from 192.0.2.1 '
-          || noted, left(noted, 3))
+          || noted, 'crate: ' || left(noted, 3))
   from (values
     ('{}', '400'),
     ('{"message": "m"}',

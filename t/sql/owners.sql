@@ -70,7 +70,8 @@ select is(pg_temp.owners(verb, 'alice', '["bob"]', 'secret'),
 
 select is(pg_temp.owners(verb, 'alice', request),
           '400 the request must be a JSON object with an array of logins and '
-          'teams: {"users":["login","team:name"]}', format('%s: %s', verb, request))
+          'teams: {"users":["login","team:name"]}',
+          format('%s: %s', verb, request))
   from unnest(array['add', 'remove']) verb,
        unnest(array[null, 'null', '1', '"bob"', '{}', '{"users":"bob"}',
                     '{"users":{}}', '{"users":null}', '{"users":[1]}',
