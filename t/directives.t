@@ -451,6 +451,17 @@ sub users {
     accepted('cargo_user_from of a server', $PG,
              whole('cargo_user_from ::1;', 'cargo_user $http_x_user;'));
 
+    # who comes by another rule has been asked for no password
+    my $any = 'satisfy any; allow ::1; deny all;';
+
+    refused('cargo_user of a password that nobody asked for',
+            'cargo_user "\$remote_user" in location "/index/" cannot be used'
+            . ' with "satisfy any"', $PG,
+            whole("cargo_user \$remote_user; cargo_user_from ::1; $any"));
+    accepted("cargo_user $_, with satisfy any", $PG,
+             whole("cargo_user \"$_\"; $any"))
+        for '$ssl_client_s_dn', '', '$remote_addr';
+
     my ($rc, $out) = check($PG, whole('cargo_user_from 10.0.0.1/8;'));
 
     is($rc, 0, 'bits that do not count');

@@ -187,13 +187,15 @@ sub bad_requests {
 }
 
 
-# What of a name gets into the sentence is still JSON in UTF-8.
+# What of a name gets into the sentence is still JSON in UTF-8, and does
+# nothing to a terminal.
 
 sub odd_names {
     my %name = (
-        'a%22b' => 'a"b', 'a%5Cb' => 'a\\b', 'a%0D%0Ab' => "a\r\nb",
-        'a%01b' => "a\x01b", 'a%7Fb' => "a\x7fb", 'a%C3%BCb' => "a\xfcb",
+        'a%22b' => 'a"b', 'a%5Cb' => 'a\\b', 'a%0D%0Ab' => "a?\nb",
+        'a%01b' => 'a?b', 'a%7Fb' => 'a?b', 'a%C3%BCb' => "a\xfcb",
         '%3Cscript%3E' => '<script>', 'a%25b' => 'a%b', 'a%20b' => 'a b',
+        'a%C2%9Bb' => 'a??b', 'a%C2%A0b' => "a\xa0b",
     );
 
     for my $name (sort keys %name) {

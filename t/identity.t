@@ -117,9 +117,15 @@ CONF
              . ' location ~ ^/limited/(?<token>[^/]+)/index/ {'
              . ' limit_req zone=one; cargo_token $token; cargo_index; }'
              . ' location /arg/index/ { cargo_token $arg_token;'
-             . ' cargo_index; }') ]}
+             . ' cargo_index; } location /arg/api/v1/ {'
+             . ' cargo_token $arg_token; cargo_api; }') ]}
 @{[ registry('url_basic', "include $snippets/cargo_auth_basic.conf;"
              . " include $snippets/cargo_entitlement.conf;") ]}
+
+    server {
+        listen 127.0.0.1:%%port:redirect%%;
+        return 301 https://x\$request_uri;
+    }
 
     server {
         listen unix:%%dir%%/auth.sock;
@@ -136,6 +142,18 @@ CONF
         ssl_certificate_key     %%dir%%/server.key;
         ssl_client_certificate  %%dir%%/ca.crt;
         ssl_verify_client       optional_no_ca;
+
+        include  $snippets/cargo.conf;
+    }
+
+    server {
+        listen       127.0.0.1:%%port:tls%% ssl;
+        server_name  other;
+
+        ssl_certificate         %%dir%%/server.crt;
+        ssl_certificate_key     %%dir%%/server.key;
+        ssl_client_certificate  %%dir%%/other-ca.crt;
+        ssl_verify_client       on;
 
         include  $snippets/cargo.conf;
     }
@@ -419,7 +437,7 @@ sub service {
 
 
 sub by_tls {
-    my ($name) = @_;
+    my ($name, $host, @sni) = @_;
 
     my @certificate = $name ? ('-cert', "$name.crt", '-key', "$name.key") : ();
     my $port = $t->port('tls');
@@ -430,8 +448,8 @@ sub by_tls {
         my ($rc, $out) = $t->run(
             command => [ 'openssl', 's_client', '-quiet', '-connect',
                          "127.0.0.1:$port", '-CAfile', 'ca.crt',
-                         @certificate ],
-            input => "$method $uri HTTP/1.1\r\nHost: x\r\n"
+                         @certificate, @sni ],
+            input => "$method $uri HTTP/1.1\r\nHost: @{[ $host // 'x' ]}\r\n"
                      . "Content-Length: 0\r\nConnection: close\r\n\r\n",
             dir => $t->dir(), timeout => 20);
 
@@ -465,6 +483,13 @@ sub certificate {
         like(by_tls($name)->('GET', $reads[1])->{body},
              qr/^the user `nobody` has no role/, "$name: not known here");
     }
+
+    # the CA of the one server is nothing to the other
+    is(by_tls('alice', 'other')->('GET', $reads[1])->{body}, $NEEDED,
+       'a certificate that another server has verified');
+    is(by_tls('forged', 'other', -servername => 'other')
+           ->('GET', '/api/v1/me')->json()->{user}{login}, 'adm1n',
+       'one of the other CA, for its own server');
 
     is(by_tls('several')->('GET', '/api/v1/me')->json()->{user}{login},
        'adm1n', 'of several names the last of the subject');
@@ -513,6 +538,7 @@ sub url {
     }
 
     for my $uri ('/api/v1/crates/nosuch', "/api/v1/$bob", '/api/v1/x',
+                 "/api/v1/users/$bob", "/api/v1/crates/$bob",
                  "/index/no/su/nosuch", "/dl/$bob", "/$bob", '/x', '')
     {
         my $r = $at->($bob)->('GET', $uri);
@@ -526,6 +552,8 @@ sub url {
            ->{status}, qr/^(?:200|503)$/, 'limited') for 1 .. 3;
     is($t->get("/arg/index/se/cr/secret?token=$bob", %{ $port{url} })
          ->{status}, 200, 'as an argument');
+    is($t->get("/arg/api/v1/crates?q=$bob&token=$bob", %{ $port{url} })
+         ->{status}, 200, 'and of the API');
 }
 
 
@@ -650,6 +678,20 @@ sub early {
         is($t->http($raw, port => $t->port($port))->{status}, 400,
            'refused early');
     }
+
+    is($t->http("PUT /t/$bob/api/v1/crates/new HTTP/1.1\r\nHost: x\r\n"
+                . "Content-Length: 99999999\r\nConnection: close\r\n\r\n",
+                %{ $port{url} })->{status}, 413, 'in the location');
+
+    my $given_up = $t->connect(%{ $port{url} });
+
+    $given_up->send("GET $uri?given-up HTTP/1.1\r\nHost: x\r\n");
+    $given_up->close();
+    ok($t->wait_for(sub { $t->read_file('uri.log') =~ /given-up/ }, 5),
+       'given up by the client');
+    is($t->get("$uri?sent-on", port => $t->port('redirect'))
+         ->header('Location'), "https://x$uri?sent-on",
+       'a redirect has it still');
 }
 
 

@@ -219,7 +219,8 @@ sub walk {
             push @cases, cases($group, $line, $registry);
         }
 
-        my @wrong = $line =~ /^(?:GET|HEAD)/ ? ask_once(@cases) : write_it($line, @cases);
+        my @wrong = $line =~ /^(?:GET|HEAD)/ ? ask_once(@cases)
+                                             : write_it($line, @cases);
 
         $none{ $_->{key} } = $_->{answer}
             for grep { $_->{crate} eq 'none' } @cases;
@@ -283,7 +284,7 @@ sub request {
     );
 
     $uri =~ s/\{(\w+)\}/$value{$1}/g;
-    $body = upload($body, $name) if $body =~ /^\@/;
+    $body = upload($body, $registry, $name) if $body =~ /^\@/;
 
     return "$method /r/$registry$uri HTTP/1.1\r\nHost: 127.0.0.1\r\n"
            . ($header // '')
@@ -296,7 +297,7 @@ sub request {
 my %uploads;
 
 sub upload {
-    my ($what, $name) = @_;
+    my ($what, $registry, $name) = @_;
 
     return pack 'V/a* V', '{}', 1 if $what eq '@broken';
 
@@ -304,7 +305,8 @@ sub upload {
     return $uploads{$name} //= archive($name, '1.0.0', '')->{body}
         if $what eq '@version';
 
-    return archive(sprintf('crt-%04d', ++$upload), '1.0.0', '')->{body};
+    return archive(sprintf('crt-%04d', ++$upload), '1.0.0', "/r/$registry",
+                   $what eq '@needs' ? $name : ())->{body};
 }
 
 
@@ -467,8 +469,8 @@ sub for_real {
           "select yanked, yank_message $of and num = '1.0.0'", 't|why' ],
         [ "PUT $crate/owners", '{"users":["publisher","team:recruits"]}', 200,
           $owners, 'boss,publisher,team:recruits' ],
-        [ "DELETE $crate/owners", '{"users":["publisher","team:recruits"]}', 200,
-          $owners, 'boss' ],
+        [ "DELETE $crate/owners",
+          '{"users":["publisher","team:recruits"]}', 200, $owners, 'boss' ],
         [ "PUT $crate/follow", '', 200, $follow, 1 ],
         [ "DELETE $crate/follow", '', 200, $follow, 0 ],
         [ 'PUT /api/v1/me/tokens', '{"api_token":{"name":"new",'

@@ -123,8 +123,8 @@ sub prepared_statements_disappear {
 
     replace('cargo.index_config', <<'SQL');
 create or replace function cargo.index_config(
-    registry text, token bytea,
-    out status int, out body text, out auth_required boolean)
+    registry text, caller cargo.caller, out status int, out body text,
+    out account text, out token_name text, out auth_required boolean)
 language plpgsql security definer as $$
 begin
     execute 'deallocate all';
@@ -173,10 +173,11 @@ sub result_type_changes {
     my $original = definition('cargo.index_document');
     my $longer = <<'SQL';
 create function cargo.index_document(
-    registry text, token bytea, crate text, out status int, out body text,
-    out modified bigint, out auth_required boolean, out extra int)
+    registry text, caller cargo.caller, crate text, out status int,
+    out body text, out account text, out token_name text, out modified bigint,
+    out auth_required boolean, out extra int)
 language sql security definer as $$
-    select 200, 'from the new function', 1, false, 7
+    select 200, 'from the new function', '', '', 1, false, 7
 $$
 SQL
 
@@ -231,11 +232,12 @@ sub prepare_off {
 
     replace('cargo.index_document', <<'SQL');
 create or replace function cargo.index_document(
-    registry text, token bytea, crate text, out status int, out body text,
-    out modified bigint, out auth_required boolean)
+    registry text, caller cargo.caller, crate text, out status int,
+    out body text, out account text, out token_name text, out modified bigint,
+    out auth_required boolean)
 language sql security definer as $$
     select 200, (select coalesce(string_agg(name, ' '), 'none')
-                 from pg_prepared_statements), 1, false
+                 from pg_prepared_statements), '', '', 1, false
 $$
 SQL
 
@@ -275,8 +277,8 @@ sub a_server_that_dies_at_once {
 
     replace('cargo.index_config', <<'SQL');
 create or replace function cargo.index_config(
-    registry text, token bytea,
-    out status int, out body text, out auth_required boolean)
+    registry text, caller cargo.caller, out status int, out body text,
+    out account text, out token_name text, out auth_required boolean)
 language plpgsql security definer as $$
 begin
     perform pg_terminate_backend(pg_backend_pid());

@@ -213,7 +213,7 @@ sub the_queue_of_writes {
     reconfigure(queue => 4, timeout => '2s');
     is(yank()->{status}, 200, 'a connection for writes is open');
 
-    my $held = hold($t, 'lock table cargo_store.versions in exclusive mode');
+    my $held = hold($t, 'lock table cargo_store.audit in exclusive mode');
     my @waiting = map {
         start_request($t, 'DELETE', $YANK, Authorization => $token)
     } 1 .. 5;

@@ -487,6 +487,11 @@ ctl_make_printable(char *text, int lines)
     for (p = (unsigned char *) text; *p; p++) {
         if ((*p < 0x20 && !(lines && *p == '\n')) || *p == 0x7f) {
             *p = '?';
+
+        } else if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0) {
+            /* the control characters above ASCII, which are two bytes */
+            *p = '?';
+            p[1] = '?';
         }
     }
 }

@@ -338,10 +338,11 @@ ngx_int_t ngx_http_cargo_hash(ngx_pool_t *pool, cargo_str_t token,
 ngx_int_t ngx_http_cargo_secret_handler(ngx_http_request_t *r);
 
 /*
- * The same for a request that nginx has refused before it chose a location:
- * what looks like a token there is taken for one.
+ * The same where no location is chosen, or none that was asked what the token
+ * is: before that, for the error log, and before anything logs the end.
  */
-void ngx_http_cargo_mask_early(ngx_http_request_t *r);
+ngx_int_t ngx_http_cargo_secret_early_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_cargo_secret_log_handler(ngx_http_request_t *r);
 
 /* takes the token of cargo_token out of a text */
 ngx_int_t ngx_http_cargo_mask(ngx_http_request_t *r, ngx_str_t *secret,

@@ -21,6 +21,7 @@ static ngx_int_t ngx_http_cargo_by_no_token(ngx_http_request_t *r,
     ngx_http_cargo_caller_t *caller, cargo_error_t *error);
 static ngx_int_t ngx_http_cargo_login(ngx_http_request_t *r,
     ngx_str_t *login);
+static ngx_uint_t ngx_http_cargo_verified_elsewhere(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_cargo_trusted(ngx_http_request_t *r,
     ngx_array_t *from);
 
@@ -235,7 +236,8 @@ ngx_http_cargo_login(ngx_http_request_t *r, ngx_str_t *login)
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_cargo_module);
 
     if (lcf->user == NULL
-        || (lcf->user_from && !ngx_http_cargo_trusted(r, lcf->user_from)))
+        || (lcf->user_from && !ngx_http_cargo_trusted(r, lcf->user_from))
+        || ngx_http_cargo_verified_elsewhere(r))
     {
         return NGX_OK;
     }
@@ -253,6 +255,34 @@ ngx_http_cargo_login(ngx_http_request_t *r, ngx_str_t *login)
     }
 
     return NGX_OK;
+}
+
+
+/*
+ * A certificate is verified by the server{} of the handshake, the default one
+ * when the client names none there; it may have another CA than the server{}
+ * that the request names, and nginx does not always mind.
+ */
+
+static ngx_uint_t
+ngx_http_cargo_verified_elsewhere(ngx_http_request_t *r)
+{
+#if (NGX_HTTP_SSL)
+
+    ngx_str_t  verified;
+
+    return r->connection->ssl != NULL
+           && r->http_connection->conf_ctx->srv_conf != r->srv_conf
+           && (ngx_ssl_get_client_verify(r->connection, r->pool, &verified)
+               != NGX_OK
+               || verified.len != sizeof("NONE") - 1
+               || ngx_strncmp(verified.data, "NONE", verified.len) != 0);
+
+#else
+
+    return 0;
+
+#endif
 }
 
 

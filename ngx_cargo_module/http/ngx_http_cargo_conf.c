@@ -4,13 +4,6 @@
 #include "cargo_frame.h"
 
 
-#define NGX_HTTP_CARGO_CRATE_MAX     (10 * 1024 * 1024)
-
-/* what every cargo agrees to unpack */
-#define NGX_HTTP_CARGO_UNPACKED_MAX  (512 * 1024 * 1024)
-
-#define NGX_HTTP_CARGO_ENTRIES_MAX   65536
-
 /* nginx's own, of client_max_body_size */
 #define NGX_HTTP_CARGO_BODY_DEFAULT  (1 * 1024 * 1024)
 
@@ -342,13 +335,13 @@ ngx_http_cargo_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_ptr_value(conf->index_aliases, prev->index_aliases, NULL);
     ngx_conf_merge_ptr_value(conf->thread_pool, prev->thread_pool, NULL);
     ngx_conf_merge_off_value(conf->max_crate_size, prev->max_crate_size,
-                             NGX_HTTP_CARGO_CRATE_MAX);
+                             CARGO_DEFAULT_CRATE_MAX);
     ngx_conf_merge_off_value(conf->max_unpacked_size,
                              prev->max_unpacked_size,
-                             NGX_HTTP_CARGO_UNPACKED_MAX);
+                             CARGO_DEFAULT_UNPACKED_MAX);
     ngx_conf_merge_uint_value(conf->max_archive_entries,
                               prev->max_archive_entries,
-                              NGX_HTTP_CARGO_ENTRIES_MAX);
+                              CARGO_DEFAULT_ENTRIES_MAX);
 
     return ngx_http_cargo_merge_endpoint(cf, conf, prev);
 }

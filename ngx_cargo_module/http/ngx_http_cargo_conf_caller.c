@@ -2,7 +2,8 @@
 #include "ngx_http_cargo_conf.h"
 
 
-static ngx_uint_t ngx_http_cargo_of_client(ngx_str_t *value);
+static ngx_uint_t ngx_http_cargo_has_variable(ngx_str_t *value,
+    ngx_str_t *names);
 
 
 /* what every client can send as it likes */
@@ -11,6 +12,13 @@ static ngx_str_t  ngx_http_cargo_client_variables[] = {
     ngx_string("http_"),
     ngx_string("arg_"),
     ngx_string("cookie_"),
+    ngx_null_string
+};
+
+/* the same, unless a password has been asked for */
+
+static ngx_str_t  ngx_http_cargo_password_variables[] = {
+    ngx_string("remote_user"),
     ngx_null_string
 };
 
@@ -84,9 +92,25 @@ ngx_http_cargo_merge_caller(ngx_http_cargo_loc_conf_t *conf,
 char *
 ngx_http_cargo_check_caller(ngx_conf_t *cf, ngx_http_cargo_loc_conf_t *conf)
 {
-    if (conf->user == NULL
-        || conf->user_from
-        || !ngx_http_cargo_of_client(&conf->user->value))
+    if (conf->user == NULL) {
+        return NGX_CONF_OK;
+    }
+
+    if (conf->core->satisfy == NGX_HTTP_SATISFY_ANY
+        && ngx_http_cargo_has_variable(&conf->user->value,
+                                       ngx_http_cargo_password_variables))
+    {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "cargo_user \"%V\" in location \"%V\" cannot be used "
+                      "with \"satisfy any\": whom another rule lets in is "
+                      "asked for no password, and may send any name",
+                      &conf->user->value, &conf->core->name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->user_from
+        || !ngx_http_cargo_has_variable(&conf->user->value,
+                                        ngx_http_cargo_client_variables))
     {
         return NGX_CONF_OK;
     }
@@ -100,8 +124,10 @@ ngx_http_cargo_check_caller(ngx_conf_t *cf, ngx_http_cargo_loc_conf_t *conf)
 }
 
 
+/* names: of variables, or how they begin */
+
 static ngx_uint_t
-ngx_http_cargo_of_client(ngx_str_t *value)
+ngx_http_cargo_has_variable(ngx_str_t *value, ngx_str_t *names)
 {
     u_char     *p, *last;
     ngx_str_t  *name;
@@ -116,9 +142,9 @@ ngx_http_cargo_of_client(ngx_str_t *value)
 
         p += (p + 1 < last && p[1] == '{') ? 2 : 1;
 
-        for (name = ngx_http_cargo_client_variables; name->len; name++) {
+        for (name = names; name->len; name++) {
 
-            if ((size_t) (last - p) > name->len
+            if ((size_t) (last - p) >= name->len
                 && ngx_strncasecmp(p, name->data, name->len) == 0)
             {
                 return 1;

@@ -189,7 +189,7 @@ ngx_http_cargo_make_utf8(ngx_str_t *text)
         start = p;
         ch = ngx_utf8_decode(&p, last - p);
 
-        if (ch > 0x10ffff || (ch >= 0xd800 && ch <= 0xdfff)) {
+        if (ch > 0x10ffff || (ch >= 0xd800 && ch <= 0xdfff) || ch < 0xa0) {
             *start = '?';
             p = start + 1;
         }
@@ -239,7 +239,6 @@ static ngx_int_t
 ngx_http_cargo_error_header_filter(ngx_http_request_t *r)
 {
     ngx_http_cargo_ctx_t       *ctx;
-    ngx_http_core_srv_conf_t   *cscf;
     ngx_http_cargo_endpoint_e   endpoint;
 
     if (r->headers_out.status < NGX_HTTP_BAD_REQUEST
@@ -247,12 +246,6 @@ ngx_http_cargo_error_header_filter(ngx_http_request_t *r)
         || r->error_page)
     {
         return ngx_http_next_header_filter(r);
-    }
-
-    cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
-
-    if (r->loc_conf == cscf->ctx->loc_conf) {
-        ngx_http_cargo_mask_early(r);
     }
 
     endpoint = ngx_http_cargo_error_endpoint(r);

@@ -3,6 +3,8 @@
 
 
 static ngx_int_t ngx_http_cargo_init(ngx_conf_t *cf);
+static ngx_int_t ngx_http_cargo_add_handler(ngx_conf_t *cf, ngx_uint_t phase,
+    ngx_http_handler_pt handler);
 static ngx_int_t ngx_http_cargo_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_cargo_init_process(ngx_cycle_t *cycle);
 static void ngx_http_cargo_exit_process(ngx_cycle_t *cycle);
@@ -215,8 +217,6 @@ ngx_module_t  ngx_http_cargo_module = {
 static ngx_int_t
 ngx_http_cargo_init(ngx_conf_t *cf)
 {
-    ngx_http_handler_pt         *h;
-    ngx_http_core_main_conf_t   *cmcf;
     ngx_http_cargo_main_conf_t  *mcf;
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_cargo_module);
@@ -231,39 +231,62 @@ ngx_http_cargo_init(ngx_conf_t *cf)
                                                  &ngx_http_cargo_request_uri);
 
     if (mcf->request_variable == NGX_ERROR
-        || mcf->request_uri_variable == NGX_ERROR)
+        || mcf->request_uri_variable == NGX_ERROR
+        || ngx_http_cargo_add_handler(cf, NGX_HTTP_SERVER_REWRITE_PHASE,
+                                      ngx_http_cargo_secret_early_handler)
+           != NGX_OK
+        || ngx_http_cargo_add_handler(cf, NGX_HTTP_REWRITE_PHASE,
+                                      ngx_http_cargo_secret_handler)
+           != NGX_OK
+        || ngx_http_cargo_add_handler(cf, NGX_HTTP_PRECONTENT_PHASE,
+                                      ngx_http_cargo_download_handler)
+           != NGX_OK
+        || ngx_http_cargo_add_handler(cf, NGX_HTTP_LOG_PHASE,
+                                      ngx_http_cargo_download_log_handler)
+           != NGX_OK
+        || ngx_http_cargo_add_handler(cf, NGX_HTTP_LOG_PHASE,
+                                      ngx_http_cargo_secret_log_handler)
+           != NGX_OK
+        || ngx_http_cargo_download_init(cf) != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
-
-    h = ngx_array_push(&cmcf->phases[NGX_HTTP_REWRITE_PHASE].handlers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    *h = ngx_http_cargo_secret_handler;
-
-    h = ngx_array_push(&cmcf->phases[NGX_HTTP_PRECONTENT_PHASE].handlers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    *h = ngx_http_cargo_download_handler;
-
-    h = ngx_array_push(&cmcf->phases[NGX_HTTP_LOG_PHASE].handlers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    *h = ngx_http_cargo_download_log_handler;
-
-    if (ngx_http_cargo_download_init(cf) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
     return ngx_http_cargo_error_init(cf);
+}
+
+
+/*
+ * Before all others that are there: nginx runs the handlers of a phase from
+ * the last to the first, but those of the log phase from the first to the
+ * last, and the one that writes the access log is the first.
+ */
+
+static ngx_int_t
+ngx_http_cargo_add_handler(ngx_conf_t *cf, ngx_uint_t phase,
+    ngx_http_handler_pt handler)
+{
+    ngx_array_t                *handlers;
+    ngx_http_handler_pt        *h;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+    handlers = &cmcf->phases[phase].handlers;
+
+    h = ngx_array_push(handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (phase == NGX_HTTP_LOG_PHASE) {
+        h = handlers->elts;
+        ngx_memmove(h + 1, h, (handlers->nelts - 1)
+                              * sizeof(ngx_http_handler_pt));
+    }
+
+    *h = handler;
+
+    return NGX_OK;
 }
 
 

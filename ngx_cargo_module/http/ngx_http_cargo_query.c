@@ -229,6 +229,15 @@ ngx_http_cargo_query_params(ngx_http_request_t *r, ngx_cargo_pg_job_t *job,
         value = (i < NGX_HTTP_CARGO_CALLER_PARAMS)
                 ? first[i] : params[i - NGX_HTTP_CARGO_CALLER_PARAMS];
 
+        /* the database may log what it is asked */
+
+        if (value
+            && (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))
+            && ngx_http_cargo_mask(r, &ctx->secret, value) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
         if (ngx_cargo_pg_job_param(job, i, value) != NGX_OK) {
             return NGX_ERROR;
         }

@@ -14,10 +14,13 @@
 /* shorter texts are no secrets, and stand everywhere by chance */
 #define NGX_HTTP_CARGO_SECRET_MIN  8
 
-#define ngx_http_cargo_alnum(c)                                               \
-    (((c) >= '0' && (c) <= '9') || (((c) | 0x20) >= 'a' && ((c) | 0x20) <= 'z'))
+#define ngx_http_cargo_of_token(c)                                            \
+    (((c) >= '0' && (c) <= '9') || (c) == '_'                                 \
+     || (((c) | 0x20) >= 'a' && ((c) | 0x20) <= 'z'))
 
 
+static ngx_int_t ngx_http_cargo_mask_tokens(ngx_http_request_t *r,
+    ngx_str_t *text);
 static ngx_int_t ngx_http_cargo_mask_request(ngx_http_request_t *r,
     ngx_str_t *secret);
 static ngx_uint_t ngx_http_cargo_shows(ngx_http_request_t *r,
@@ -77,42 +80,37 @@ ngx_http_cargo_secret_handler(ngx_http_request_t *r)
 }
 
 
-void
-ngx_http_cargo_mask_early(ngx_http_request_t *r)
+/*
+ * nginx may refuse the request before it has chosen a location, and say so in
+ * the error log.  What a redirect is made of is left alone.
+ */
+
+ngx_int_t
+ngx_http_cargo_secret_early_handler(ngx_http_request_t *r)
 {
-    u_char     *p, *last;
-    ngx_str_t   token;
+    return ngx_http_cargo_mask_tokens(r, &r->request_line) == NGX_OK
+           ? NGX_DECLINED : NGX_HTTP_INTERNAL_SERVER_ERROR;
+}
 
-    p = r->request_line.data;
-    last = p + r->request_line.len;
 
-    while ((p = ngx_http_cargo_find(p, last, &ngx_http_cargo_prefix))) {
+ngx_int_t
+ngx_http_cargo_secret_log_handler(ngx_http_request_t *r)
+{
+    ngx_http_cargo_main_conf_t  *mcf;
 
-        token.data = p;
-
-        for (p += ngx_http_cargo_prefix.len; p < last; p++) {
-            if (!ngx_http_cargo_alnum(*p)) {
-                break;
-            }
-        }
-
-        token.len = p - token.data;
-
-        if (token.len == ngx_http_cargo_prefix.len) {
-            continue;
-        }
-
-        if (ngx_http_cargo_mask(r, &token, &r->request_line) != NGX_OK
-            || ngx_http_cargo_mask(r, &token, &r->unparsed_uri) != NGX_OK)
-        {
-            ngx_str_null(&r->request_line);
-            ngx_str_null(&r->unparsed_uri);
-            return;
-        }
-
-        p = r->request_line.data;
-        last = p + r->request_line.len;
+    if (ngx_http_cargo_mask_tokens(r, &r->request_line) != NGX_OK
+        || ngx_http_cargo_mask_tokens(r, &r->unparsed_uri) != NGX_OK)
+    {
+        ngx_str_null(&r->request_line);
+        ngx_str_null(&r->unparsed_uri);
     }
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_cargo_module);
+
+    ngx_http_cargo_forget(r, mcf->request_variable);
+    ngx_http_cargo_forget(r, mcf->request_uri_variable);
+
+    return NGX_OK;
 }
 
 
@@ -160,6 +158,57 @@ ngx_http_cargo_mask(ngx_http_request_t *r, ngx_str_t *secret, ngx_str_t *text)
     dst = ngx_cpymem(dst, p, last - p);
     masked.len = dst - masked.data;
 
+    *text = masked;
+
+    return NGX_OK;
+}
+
+
+/* what looks like a token is taken for one, and two in a row for one too */
+
+static ngx_int_t
+ngx_http_cargo_mask_tokens(ngx_http_request_t *r, ngx_str_t *text)
+{
+    u_char     *p, *last, *found, *dst;
+    ngx_str_t   masked;
+
+    p = text->data;
+    last = p + text->len;
+
+    if (ngx_http_cargo_find(p, last, &ngx_http_cargo_prefix) == NULL) {
+        return NGX_OK;
+    }
+
+    /* a prefix and a letter more are not much shorter than the mask */
+
+    masked.data = ngx_pnalloc(r->pool, 2 * text->len);
+    if (masked.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    dst = masked.data;
+
+    while ((found = ngx_http_cargo_find(p, last, &ngx_http_cargo_prefix))) {
+
+        dst = ngx_cpymem(dst, p, found - p);
+        p = found + ngx_http_cargo_prefix.len;
+
+        if (p == last || !ngx_http_cargo_of_token(*p)) {
+            dst = ngx_cpymem(dst, found, p - found);
+            continue;
+        }
+
+        dst = ngx_cpymem(dst, NGX_HTTP_CARGO_MASK,
+                         sizeof(NGX_HTTP_CARGO_MASK) - 1);
+
+        while (p < last && ngx_http_cargo_of_token(*p)) {
+            p++;
+        }
+    }
+
+    dst = ngx_cpymem(dst, p, last - p);
+
+    masked.len = dst - masked.data;
     *text = masked;
 
     return NGX_OK;

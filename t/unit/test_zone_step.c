@@ -33,6 +33,7 @@
 
 typedef struct {
     const char          *name;
+    void               (*before)(void);
     void               (*work)(void);
     int                  changes;   /* links: some states are to be reset */
 } operation_t;
@@ -56,6 +57,8 @@ static void hit(void);
 static void hit_again(void);
 static void replace_small(void);
 static void replace_large(void);
+static void give_up_storing(void);
+static void fill_up(void);
 static void evict(void);
 static void pin_and_copy(void);
 static void give_up_replaced(void);
@@ -71,23 +74,25 @@ static cargo_rc_t fetch(cargo_zone_t *z, unsigned k, int64_t now, int body,
 static cargo_zone_key_t key_of(unsigned k, char *text);
 static size_t contents(unsigned k, unsigned version);
 static void *shared_memory(size_t size);
+static void lock(void *mutex);
 static void no_lock(void *mutex);
 static void failed(const operation_t *operation, const char *reason);
 
 
 static const operation_t  operations[] = {
-    { "hit", hit, 0 },
-    { "hit, moved in the order", hit_again, 1 },
-    { "replace a small entry", replace_small, 1 },
-    { "replace by a large entry", replace_large, 1 },
-    { "evict", evict, 1 },
-    { "pin and copy", pin_and_copy, 0 },
-    { "give up what was replaced", give_up_replaced, 1 },
-    { "collect", collect, 1 },
-    { "invalidate", invalidate, 0 },
-    { "count a new id", count_new, 0 },
-    { "count a known id", count_more, 0 },
-    { "take counters", take, 0 }
+    { "hit", NULL, hit, 0 },
+    { "hit, moved in the order", NULL, hit_again, 1 },
+    { "replace a small entry", NULL, replace_small, 1 },
+    { "replace by a large entry", NULL, replace_large, 1 },
+    { "give up storing", NULL, give_up_storing, 1 },
+    { "evict", fill_up, evict, 1 },
+    { "pin and copy", NULL, pin_and_copy, 0 },
+    { "give up what was replaced", NULL, give_up_replaced, 1 },
+    { "collect", NULL, collect, 1 },
+    { "invalidate", NULL, invalidate, 0 },
+    { "count a new id", NULL, count_new, 0 },
+    { "count a known id", NULL, count_more, 0 },
+    { "take counters", NULL, take, 0 }
 };
 
 static void           *region;
@@ -95,6 +100,7 @@ static void           *image;
 static size_t          size;
 static shared_t       *shared;
 static unsigned        states;
+static unsigned        locks_left;
 static cargo_zone_t    zone;
 static cargo_zone_t    copy;
 static unsigned char   buffer[CARGO_ZONE_COPY];
@@ -112,12 +118,18 @@ main(void)
     image = shared_memory(size);
     shared = shared_memory(sizeof(shared_t));
 
-    zone.lock = no_lock;
+    copy.lock = no_lock;
+    copy.unlock = no_lock;
+    zone.lock = lock;
     zone.unlock = no_lock;
-    copy = zone;
 
     for (i = 0; i < count_of(operations); i++) {
         fill_zone();
+
+        if (operations[i].before) {
+            operations[i].before();
+        }
+
         states = 0;
         step_through(&operations[i]);
         printf("ok %zu - %s: %u states\n", i + 1, operations[i].name, states);
@@ -222,6 +234,8 @@ trace(const operation_t *operation, pid_t *pid)
         printf("1..0 # SKIP ptrace is not allowed here\n");
         exit(0);
     }
+
+    (void) ptrace(PTRACE_SETOPTIONS, *pid, NULL, PTRACE_O_EXITKILL);
 
     return status;
 }
@@ -355,16 +369,44 @@ replace_large(void)
 }
 
 
+/* while the second piece is awaited, all is invalidated */
+
+static void
+give_up_storing(void)
+{
+    locks_left = 3;
+
+    if (store(1, 3, NOW + 1) != CARGO_REFUSED) {
+        _exit(1);
+    }
+}
+
+
+static void
+fill_up(void)
+{
+    unsigned            k;
+    cargo_zone_stats_t  stats;
+
+    for (k = KEYS; /* void */ ; k++) {
+        cargo_zone_stats(&zone, &stats);
+
+        if (stats.chunks_free < 3) {
+            return;
+        }
+
+        (void) store(k, 1, NOW);
+    }
+}
+
+
 static void
 evict(void)
 {
-    unsigned            i;
     cargo_zone_stats_t  stats;
 
-    for (i = 0; i < 40; i++) {
-        (void) store(KEYS + i, 1, NOW + 1);
-    }
-
+    (void) store(0, 2, NOW + 1);
+    (void) store(1, 3, NOW + 1);
     cargo_zone_stats(&zone, &stats);
 
     if (stats.evictions == 0) {
@@ -508,7 +550,7 @@ contents(unsigned k, unsigned version)
 {
     size_t  len;
 
-    len = (k == 1 ? 7000 : k >= KEYS ? 4000 : 900) + version;
+    len = (k == 1 ? 7000 : 900) + version;
     memset(expected, (int) (k * 16 + version), len);
 
     return len;
@@ -528,6 +570,17 @@ shared_memory(size_t n)
     }
 
     return p;
+}
+
+
+static void
+lock(void *mutex)
+{
+    (void) mutex;
+
+    if (locks_left && --locks_left == 0) {
+        cargo_zone_invalidate_all(&zone);
+    }
 }
 
 
