@@ -283,4 +283,12 @@ sub exported {
     is($rows[-1]{after}{reason}, 'm', 'with what became of it');
     is($rows[-1]{before}{versions}[0]{num}, '1.0.0', 'and what it was');
     is(scalar(grep { $_->{account} eq 'alice' } @rows), 7, 'by whom');
+
+    # what somebody has sent does nothing to the terminal of who reads it
+    $t->delete('/api/v1/crates/foo/1.0.0/yank', port => $t->port('proxied'),
+               'X-User' => "e\e[1mv\xc2\x9b1me");
+    ($rc, $out) = $t->cargoctl('audit', '--refused');
+    like($out, qr/the user `e\?\[1mv\?\?1me` has no role/, 'it is shown');
+    unlike($out, qr/[^\n -~\x80-\xff]|\xc2[\x80-\x9f]/,
+           'without control characters');
 }

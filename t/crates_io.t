@@ -283,6 +283,8 @@ sub answers {
         is($r->{status}, 200, $path) or diag($r->{body});
         is(join("\n", @wrong), '', 'all members, each of its type');
         is($r->header('Content-Type'), 'application/json', 'JSON');
+        is($r->header('Cache-Control'), 'private, no-cache',
+           'for who has asked');
         is($t->head("/api/v1/$path", Authorization => $token)->{status}, 200,
            'HEAD');
     }
@@ -508,6 +510,9 @@ sub apart {
 
 sub private {
     my $me = $t->get('/api/v1/me');
+
+    is($t->get('/api/v1/summary')->header('Cache-Control'),
+       'public, no-cache', 'what nobody is told is for all, for this moment');
 
     is($me->{status}, 403, 'me: without a token');
     like($me->detail(), qr/^this action requires authentication/, 'says so');

@@ -237,10 +237,12 @@ ngx_http_cargo_call_answered(ngx_http_request_t *r,
         return;
     }
 
-    /* no cache may take what is for one as an answer to all */
+    /* no cache may take what is for one as an answer to all, or to another */
 
-    if (ctx->caller->by != NGX_HTTP_CARGO_NOBODY
-        && ngx_http_cargo_cache_control(r, 1, "no-cache") != NGX_OK)
+    if (ngx_http_cargo_cache_control(r,
+                                  ctx->caller->by != NGX_HTTP_CARGO_NOBODY,
+                                  "no-cache")
+        != NGX_OK)
     {
         ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
         return;

@@ -58,9 +58,8 @@ begin
 
         -- an earlier crate of the name may have lost the version before it
         -- went
-        body := coalesce(quarantine_refusal((access.settings).id, name, null),
-                         quarantine_refusal((access.settings).id, name,
-                                            version));
+        body := coalesce(quarantine_refusal(access, name, null),
+                         quarantine_refusal(access, name, version));
 
         if body is not null then
             status := 409;
@@ -197,7 +196,7 @@ language plpgsql volatile
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 declare
-    refusal text := quarantine_refusal((access.settings).id, release->>'name',
+    refusal text := quarantine_refusal(access, release->>'name',
                                        release->>'vers');
     new_id  bigint;
 begin

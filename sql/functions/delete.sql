@@ -22,21 +22,22 @@ create or replace function cargo_store.note_deletion(
     access cargo_store.access,
     name text,
     version text,
+    restricted boolean,
     reason text)
 returns jsonb
 language sql volatile
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
-    insert into deletions (registry_id, name, version, deleted_by, reason,
-                           reserved_until)
-    values ((($1).settings).id, $2, $3, ($1).account, $4,
+    insert into deletions (registry_id, name, version, deleted_by, restricted,
+                           reason, reserved_until)
+    values ((($1).settings).id, $2, $3, ($1).account, $4, $5,
             now() + make_interval(days => (($1).settings).quarantine_days))
     returning jsonb_build_object('reason', reason,
                                  'reserved_until', rfc3339(reserved_until));
 $$;
 
 comment on function cargo_store.note_deletion(cargo_store.access, text, text,
-                                              text) is
+                                              boolean, text) is
     'version: null for the crate with all its versions.  What the audit log '
     'has of it.';
 
@@ -188,7 +189,8 @@ begin
        and c.popularity <> popularity(d.downloads);
 
     body := null;
-    after := note_deletion(access, locked.name, version, reason);
+    after := note_deletion(access, locked.name, version, target.restricted,
+                           reason);
 end
 $$;
 
@@ -241,6 +243,7 @@ as $$
 declare
     target record;
     users  text;
+    hidden boolean;
 begin
     body := reason_refusal(reason);
 
@@ -276,13 +279,16 @@ begin
       from versions v
      where v.crate_id = target.crate_id;
 
+    select c.restricted into hidden
+      from crates c where c.id = target.crate_id;
+
     perform delete_crate_rows(target.crate_id);
 
     insert into changes (registry_id, crate, kind)
     values ((access.settings).id, lower(target.name), 'delete');
 
     body := null;
-    after := note_deletion(access, target.name, null, reason);
+    after := note_deletion(access, target.name, null, hidden, reason);
 end
 $$;
 

@@ -131,8 +131,7 @@ begin
 
     if body is null then
         status := 400;
-        body := quarantine_refusal((access.settings).id, release->>'name',
-                                   version);
+        body := quarantine_refusal(access, release->>'name', version);
     end if;
 
     if body is null

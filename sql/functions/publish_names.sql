@@ -64,8 +64,17 @@ comment on function cargo_store.reserved_refusal(cargo_store.access, text) is
     '200; 400 kept for nobody; 403 for a team that the caller is not in.';
 
 
+create or replace function cargo_store.name_taken(name text)
+returns text
+language sql immutable parallel safe
+return pg_catalog.format('the name `%s` is taken', name);
+
+comment on function cargo_store.name_taken(text) is
+    'The sentence for the name of a crate that the caller does not see.';
+
+
 create or replace function cargo_store.quarantine_refusal(
-    registry_id bigint,
+    access cargo_store.access,
     name text,
     version text)
 returns text
@@ -73,7 +82,10 @@ language sql volatile
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
     -- the clock, not now(): the transaction may have waited for the deletion
-    select case when d.version is null
+    select case when d.restricted
+                     and not coalesce(($1).role >= 'maintainer', false)
+                then name_taken($2)
+                when d.version is null
                 then format('the crate `%s` was deleted on %s; its name '
                             'cannot be used again until %s', d.name,
                             utc_minute(d.deleted_at),
@@ -84,7 +96,7 @@ as $$
                             utc_minute(d.reserved_until))
            end
       from deletions d
-     where d.registry_id = $1
+     where d.registry_id = (($1).settings).id
        and d.canonical_name = canonical_name($2)
        and split_part(d.version, '+', 1)
            is not distinct from split_part($3, '+', 1)
@@ -93,7 +105,8 @@ as $$
      limit 1;
 $$;
 
-comment on function cargo_store.quarantine_refusal(bigint, text, text) is
+comment on function cargo_store.quarantine_refusal(cargo_store.access, text,
+                                                   text) is
     'The sentence (400) for the number of a deleted version, or for the name '
     'of a deleted crate when version is null; null: it is free.';
 
@@ -134,8 +147,8 @@ begin
     end if;
 
     -- an earlier crate of the name may have lost the version before it went
-    body := coalesce(quarantine_refusal((access.settings).id, name, null),
-                     quarantine_refusal((access.settings).id, name, version));
+    body := coalesce(quarantine_refusal(access, name, null),
+                     quarantine_refusal(access, name, version));
 
     if body is not null then
         status := 400;
@@ -287,7 +300,7 @@ begin
     status := 403;
 
     if not sees(stored, access) then
-        body := format('the name `%s` is taken', name);
+        body := name_taken(name);
 
     elsif not owns(crate_id, access.account_id) and access.role < 'admin' then
         body := not_an_owner(crate_id, (access.settings).name);

@@ -21,6 +21,10 @@ create table cargo_store.audit (
 create index audit_created_at_idx on cargo_store.audit using brin (created_at);
 create index audit_crate_idx
     on cargo_store.audit (registry, replace(lower(crate), '-', '_'), id);
+-- for the history of a version: what strangers are refused is not in the way
+create index audit_done_idx
+    on cargo_store.audit (registry, replace(lower(crate), '-', '_'), version)
+ where status = 200;
 create index audit_account_idx on cargo_store.audit (account, id);
 
 comment on column cargo_store.audit.account is
@@ -42,6 +46,7 @@ create table cargo_store.deletions (
     deleted_by     text collate "C" not null,
     deleted_at     timestamptz not null default now(),
     reason         text not null,
+    restricted     boolean not null,
     reserved_until timestamptz not null
 );
 
@@ -50,6 +55,9 @@ create index deletions_name_idx
 
 comment on column cargo_store.deletions.version is
     'null: the crate with all its versions';
+comment on column cargo_store.deletions.restricted is
+    'the crate was, and who asks for its name is told no more than that it is '
+    'taken';
 comment on column cargo_store.deletions.reserved_until is
     'until then nobody may publish it again';
 

@@ -711,9 +711,10 @@ select is(pg_temp.keys(answer, 'version', 'audit_actions', '1', 'user'),
           'id login name avatar url github_username_matches created_at', 'who')
   from pg_temp.version('foo-bar', '0.1.0') answer;
 insert into cargo_store.deletions (registry_id, name, version, deleted_by,
-                                   deleted_at, reason, reserved_until)
-select c.registry_id, 'FOO-bar', v.num, 'ada', now() + interval '1 s', '',
-       now()
+                                   deleted_at, restricted, reason,
+                                   reserved_until)
+select c.registry_id, 'FOO-bar', v.num, 'ada', now() + interval '1 s', false,
+       '', now()
   from cargo_store.versions v join cargo_store.crates c on c.id = v.crate_id
  where c.name = 'Foo-Bar' and v.num = '0.1.0';
 select is(pg_temp.actions('0.1.0'), 'publish alice',

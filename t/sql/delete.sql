@@ -309,5 +309,19 @@ select is(pg_temp.delete('ada', 'base'), '204',
           'a crate that only itself depends on');
 
 
+-- a crate that was hidden stays so when it is gone
+select is(pg_temp.publish('alice', 'sec-ret', '1.0.0'), pg_temp.published(),
+          'a crate');
+select pg_temp.must(cargo_admin.restrict_crate('main', 'sec-ret', true));
+select is(pg_temp.publish('bob', 'sec_ret', '1.0.0'),
+          '403 the name `sec_ret` is taken', 'hidden');
+select is(pg_temp.delete('ada', 'sec-ret'), '204', 'deleted');
+select is(pg_temp.publish(login, 'sec_ret', '1.0.0'),
+          '400 the name `sec_ret` is taken', 'and no more is told: ' || login)
+  from unnest(array['alice', 'bob']) login;
+select matches(pg_temp.publish('ada', 'sec_ret', '1.0.0'),
+               '^400 the crate `sec-ret` was deleted on ', 'but to an admin');
+
+
 select * from finish();
 rollback;
