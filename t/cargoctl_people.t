@@ -238,10 +238,10 @@ sub names {
          'the team cannot go meanwhile');
 
     said(['name', 'release', 'secret'], 1, $NOTHING,
-         qr/not reserved in every registry/, 'released where it is not');
+         qr/no reservation of `secret` for all registries/, 'released where it is not');
     said(['name', 'release', 'secret', @MAIN], 0,
-         qr/^`secret` is not reserved in registry `main` any more$/, $NOTHING,
-         'name release');
+         qr/^the reservation of `secret` in registry `main` is taken back$/,
+         $NOTHING, 'name release');
     ctl('name', 'release', 'core_*');
 }
 
@@ -253,7 +253,7 @@ sub settings {
     like((ctl('registry', 'list'))[1], qr/^  new-crates=maintainer$/m,
          '... is listed');
     said(['registry', 'set', 'main', 'new-crates=king'], 1, $NOTHING,
-         qr/new_crates/, 'no such role');
+         qr/new-crates/, 'no such role');
     ctl('registry', 'set', 'main', 'new-crates=publisher');
 }
 
@@ -364,7 +364,7 @@ sub deletions {
          'a version in the wrong way');
 
     said(['crate', 'delete', @core], 1, $NOTHING,
-         qr/`acme-cli` depend on it.*\n.*--force/, 'others depend on it');
+         qr/depend on it: `acme-cli`.*\n.*--force/, 'others depend on it');
     said(['crate', 'delete', @core, '--force', 'x'], 2, $NOTHING,
          qr/--force is for a crate/, 'a version does not ask');
     said(['crate', 'delete', 'acme-core', '1.0.0', @core[1 .. $#core]], 0,

@@ -180,7 +180,7 @@ TOML
     $r = remove('Foo-Bar', $admin, 'x');
 
     is($r->{status}, 422, 'others depend on it');
-    like($r->detail(), qr/`user` depend on it/, 'who');
+    like($r->detail(), qr/depend on it: `user`/, 'who');
     is(remove('user', $admin, 'x')->{status}, 204, 'which goes first');
 }
 

@@ -91,12 +91,12 @@ ctl_crate_deletions(ctl_t *ctl)
     ctl_rc_t   rc;
 
     static const ctl_column_t  columns[] = {
-        { "deleted_at",     "DELETED",  CTL_TIME },
-        { "name",           "CRATE",    CTL_TEXT },
-        { "version",        "VERSIONS", CTL_ALL },
-        { "deleted_by",     "BY",       CTL_TEXT },
-        { "reserved_until", "RESERVED", CTL_TIME },
-        { "reason",         "REASON",   CTL_TEXT },
+        { "deleted_at",     "DELETED",        CTL_TIME },
+        { "name",           "CRATE",          CTL_TEXT },
+        { "version",        "VERSIONS",       CTL_ALL },
+        { "deleted_by",     "BY",             CTL_TEXT },
+        { "reserved_until", "RESERVED UNTIL", CTL_TIME },
+        { "reason",         "REASON",         CTL_TEXT },
         { NULL, NULL, CTL_TEXT }
     };
 

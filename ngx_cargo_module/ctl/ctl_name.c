@@ -57,7 +57,7 @@ ctl_name_release(ctl_t *ctl)
     }
 
     where = ctl_name_where(ctl);
-    ctl_answer(ctl, body, "`%s` is not reserved in %s any more",
+    ctl_answer(ctl, body, "the reservation of `%s` in %s is taken back",
                ctl->operands[0], where);
     free(where);
 

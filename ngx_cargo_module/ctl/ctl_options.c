@@ -108,7 +108,7 @@ const ctl_option_t  ctl_options[] = {
 
     { "--action", "ACTION", NULL,
       offsetof(ctl_t, action), CTL_VALUE, CTL_OPT_ACTION, NULL, NULL,
-      "only this: publish, yank, delete ..." },
+      "only this: publish, yank, delete_crate ... (as audit shows it)" },
 
     { "--since", "WHEN", NULL,
       offsetof(ctl_t, since), CTL_VALUE, CTL_OPT_SINCE, NULL, NULL,

@@ -167,9 +167,10 @@ begin
 
     if status = 200 and wanted.before is null then
         status := 404;
-        body := problem(format('`%s` is not reserved in %s', pattern,
+        body := problem(format('there is no reservation of `%s` for %s',
+                               pattern,
                                coalesce('registry `' || registry || '`',
-                                        'every registry')));
+                                        'all registries')));
     end if;
 
     if status = 200 then

@@ -29,23 +29,26 @@ as $$
     select case
            when type is null then
                format('there is no setting `%s`; there are: %s', $1,
-                      (select string_agg(s.name, ', ' order by s.number)
+                      (select string_agg(replace(s.name, '_', '-'), ', '
+                                         order by s.number)
                          from settings() s))
            when type = 'boolean'::regtype then
                case when jsonb_typeof(value) <> 'boolean'
-                    then format('setting `%s` must be true or false', $1) end
+                    then format('setting `%s` must be true or false',
+                                replace($1, '_', '-')) end
            when type = 'member_role'::regtype then
                case when jsonb_typeof(value) <> 'string'
                          or value->>0 <> all (enum_range(null::member_role)
                                                   ::text[])
-                    then format('setting `%s` must be a role: %s', $1,
+                    then format('setting `%s` must be a role: %s',
+                                replace($1, '_', '-'),
                                 array_to_string(enum_range(null::member_role),
                                                 ', ')) end
            when jsonb_typeof(value) <> 'number'
                or value::text !~ '^[0-9]{1,9}$'
            then
                format('setting `%s` must be a whole number between 0 and '
-                      '999999999', $1)
+                      '999999999', replace($1, '_', '-'))
            end;
 $$;
 

@@ -264,8 +264,9 @@ begin
 
     if users is not null and not force then
         status := 422;
-        body := format('crate `%s` cannot be deleted: %s depend on it; yank '
-                       'it, or delete these first', target.name, users);
+        body := format('crate `%s` cannot be deleted: others depend on it: '
+                       '%s; yank it, or delete these first', target.name,
+                       users);
         return;
     end if;
 

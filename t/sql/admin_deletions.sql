@@ -43,8 +43,8 @@ select is(pg_temp.admin(format('delete_crate(%L, %L, %L, false)', registry,
                ('main', 'fooo', 'x', '404 crate `fooo` does not exist'),
                ('main', 'foo', null, '400 a deletion needs a reason, which is '
                 'kept: give it as `message`'),
-               ('main', 'foo', 'x', '422 crate `Foo` cannot be deleted: `bar` '
-                'depend on it; yank it, or delete these first'))
+               ('main', 'foo', 'x', '422 crate `Foo` cannot be deleted: others '
+                'depend on it: `bar`; yank it, or delete these first'))
            v(registry, crate, reason, refusal);
 select is(pg_temp.admin($$delete_crate('main', 'foo', 'not ours', true)$$,
                         'reason'), '200 not ours', 'by force');

@@ -61,9 +61,11 @@ select is(pg_temp.noted(),
           'release_name main {"team": null, "pattern": "acme_*", "registry": '
           '"main"} ->', 'is in the audit log');
 select is(pg_temp.admin($$release_name('main', 'acme-*')$$),
-          '404 `acme-*` is not reserved in registry `main`', 'not twice');
+          '404 there is no reservation of `acme-*` for registry `main`',
+          'not twice');
 select is(pg_temp.admin($$release_name(null, 'x*')$$),
-          '404 `x*` is not reserved in every registry', 'not everywhere');
+          '404 there is no reservation of `x*` for all registries',
+          'not everywhere');
 select is(pg_temp.admin($$release_name(null, 'STD')$$, 'pattern'), '200 std',
           'of the toolchain as well');
 select is(pg_temp.listed('list_reserved(null)', 'pattern'),

@@ -71,33 +71,33 @@ create temporary table bad (settings jsonb, refusal text);
 insert into bad values
     ('[]'::jsonb, 'settings must be a JSON object'),
     ('"x"', 'settings must be a JSON object'),
-    ('{"color": 1}', 'there is no setting `color`; there are: auth_required, '
-                     'require_description, .*, new_crates, quarantine_days$'),
+    ('{"color": 1}', 'there is no setting `color`; there are: auth-required, '
+                     'require-description, .*, new-crates, quarantine-days$'),
     ('{"id": 7}', 'there is no setting `id`'),
     ('{"name": "x"}', 'there is no setting `name`'),
     ('{"created_at": null}', 'there is no setting `created_at`'),
     ('{"ctid": "x"}', 'there is no setting `ctid`'),
     ('{"Auth_required": true}', 'there is no setting `Auth_required`'),
     ('{"auth_required": "true"}',
-     'setting `auth_required` must be true or false'),
-    ('{"auth_required": 1}', 'setting `auth_required` must be true or false'),
+     'setting `auth-required` must be true or false'),
+    ('{"auth_required": 1}', 'setting `auth-required` must be true or false'),
     ('{"auth_required": null}',
-     'setting `auth_required` must be true or false'),
-    ('{"max_features": "1"}', 'setting `max_features` must be a whole number'),
-    ('{"max_features": -1}', 'setting `max_features` must be a whole number'),
-    ('{"max_features": 1.5}', 'setting `max_features` must be a whole number'),
+     'setting `auth-required` must be true or false'),
+    ('{"max_features": "1"}', 'setting `max-features` must be a whole number'),
+    ('{"max_features": -1}', 'setting `max-features` must be a whole number'),
+    ('{"max_features": 1.5}', 'setting `max-features` must be a whole number'),
     ('{"quarantine_days": 1000000000}',
-     'setting `quarantine_days` must be a whole number between 0 and '
+     'setting `quarantine-days` must be a whole number between 0 and '
      '999999999$'),
-    ('{"new_crates": "king"}', 'setting `new_crates` must be a role: reader, '
+    ('{"new_crates": "king"}', 'setting `new-crates` must be a role: reader, '
                                'publisher, maintainer, admin$'),
-    ('{"new_crates": 1}', 'setting `new_crates` must be a role'),
-    ('{"new_crates": null}', 'setting `new_crates` must be a role'),
-    ('{"max_features": 1e10}', 'setting `max_features` must be a whole number'),
-    ('{"max_features": null}', 'setting `max_features` must be a whole number'),
-    ('{"max_features": true}', 'setting `max_features` must be a whole number'),
+    ('{"new_crates": 1}', 'setting `new-crates` must be a role'),
+    ('{"new_crates": null}', 'setting `new-crates` must be a role'),
+    ('{"max_features": 1e10}', 'setting `max-features` must be a whole number'),
+    ('{"max_features": null}', 'setting `max-features` must be a whole number'),
+    ('{"max_features": true}', 'setting `max-features` must be a whole number'),
     ('{"auth_required": true, "max_features": "x"}',
-     'setting `max_features` must be');
+     'setting `max-features` must be');
 
 select matches(pg_temp.made('other', settings), '^400 ' || refusal,
                'bad settings: ' || settings::text)

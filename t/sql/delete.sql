@@ -148,8 +148,8 @@ select is(answer, '400 a deletion needs a reason, which is kept: give it as '
 select matches(pg_temp.delete('ada', 'foo-bar', repeat('x', 1001)),
                '^400 .*1000 characters', 'too much of a reason');
 select matches(pg_temp.delete('ada', 'base'),
-               '^422 crate `base` cannot be deleted: `user` depend on it',
-               'somebody depends on it');
+               '^422 crate `base` cannot be deleted: others depend on it: '
+               '`user`;', 'somebody depends on it');
 select results_eq('table cargo_store.versions', 'table versions',
                   'nothing is deleted');
 select is_empty('table cargo_store.deletions', 'nor noted');
@@ -294,14 +294,14 @@ select is(pg_temp.publish('alice', 'base', '1.1.0', jsonb_build_object(
               'deps', jsonb_build_array(pg_temp.dependency('base')))),
           pg_temp.published(), 'base depends on itself');
 select is(pg_temp.delete('ada', 'BASE'),
-          '422 crate `base` cannot be deleted: `user`, `user1`, `user2`, '
-          '`user3`, `user4` and 1 more depend on it; yank it, or delete these '
-          'first', 'five are named');
+          '422 crate `base` cannot be deleted: others depend on it: `user`, '
+          '`user1`, `user2`, `user3`, `user4` and 1 more; yank it, or delete '
+          'these first', 'five are named');
 select is(pg_temp.delete('ada', 'user' || n), '204', 'user' || n)
   from unnest(array['', '1', '2', '3', '4']) n;
 select is(pg_temp.publish('bob', 'user5', '1.1.0'), pg_temp.published(),
           'the last one needs it no more');
-select matches(pg_temp.delete('ada', 'base'), '^422 .*: `user5` depend on it',
+select matches(pg_temp.delete('ada', 'base'), '^422 .*: `user5`;',
                'an old version of it still does');
 select is(pg_temp.delete_version('ada', 'user5', '1.0.0'), '204',
           'which goes');
