@@ -82,8 +82,12 @@ make -f "$build/Makefile" -j"$(nproc)" $target >"$build/make.log" 2>&1 \
          die "the build failed; see $build/make.log"; }
 
 if [ "$kind" = dynamic ]; then
-    cp "$build/ngx_http_cargo_module.so" "$OBJS/ngx_http_cargo_module.so"
-    echo "built $OBJS/ngx_http_cargo_module.so"
+    # a new file: an nginx that runs has the old one mapped, and crashes when
+    # that changes (the linker makes new files, too)
+    so=$OBJS/ngx_http_cargo_module.so
+    cp "$build/ngx_http_cargo_module.so" "$so.new"
+    mv "$so.new" "$so"
+    echo "built $so"
 
 else
     echo "built $build/nginx"

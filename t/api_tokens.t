@@ -101,6 +101,9 @@ sub refused {
         unlike($r->{body}, qr/ngxcargo_/, 'without a token');
     }
 
+    is(api('PUT', 'me/tokens', $alice)->detail(),
+       'the request must be a JSON object: {"api_token":{"name":"what it is'
+       . ' for"}}', 'an empty body: what it should be is shown');
     is(api('PUT', 'me/tokens', undef, { api_token => { name => 'x' } })
          ->{status}, 403, 'who is nobody gets none');
     is($t->sql('select count(*) from cargo_store.tokens'), $rows,

@@ -13,7 +13,7 @@ use lib "$FindBin::Bin/lib";
 
 use Test::Cargo;
 
-my $t = Test::Cargo->new()->plan(20);
+my $t = Test::Cargo->new()->plan(23);
 my $root = $t->root();
 my $dest = $t->dir() . '/dest';
 
@@ -76,6 +76,30 @@ CONF
         or diag $out;
     like($out, qr/test is successful/, 'and says so');
 }
+
+# an nginx that runs has it mapped: another file takes its place
+
+my $stub = $t->write_file('stub/configure', <<'SH');
+#!/bin/sh
+for arg; do case $arg in --builddir=*) build=${arg#*=} ;; esac; done
+printf 'modules:\n\techo new >%s/ngx_http_cargo_module.so\n' "$build" \
+    >"$build/Makefile"
+SH
+
+chmod 0755, $stub;
+$t->write_file('stub/src/core/nginx.h', "#define nginx_version      1022001\n");
+
+my $mapped = $t->write_file('mapped/ngx_http_cargo_module.so', "old\n");
+
+utime 1, 1, $mapped;
+open my $old, '<', $mapped or die "open $mapped: $!\n";
+
+($rc, $out) = make($mapped, 'OBJS=' . $t->dir() . '/mapped',
+                   'NGX_SRC=' . $t->dir() . '/stub');
+
+is($rc, 0, 'the module is built again') or diag $out;
+is($t->read_file('mapped/ngx_http_cargo_module.so'), "new\n", 'it is new');
+is(scalar <$old>, "old\n", 'whoever has the old one open keeps it');
 
 # each failure: one line, made by us, and exit code 2 (make's)
 

@@ -163,6 +163,12 @@ sub raw {
         }
     }
 
+    like($t->put($uri, '', %bob)->detail(),
+         qr/must be a JSON object with .*: \{"users":\["login","team:name"\]\}/,
+         'an empty body: what it should be is shown');
+    like($t->request('PATCH', '/api/v1/crates/owned/1.0.0', %bob, body => '')
+           ->detail(), qr/must be a JSON object: \{"version":\{"yanked":/,
+         'also of a version');
     is($t->put($uri, '{"users":["' . 'x' x 70_000 . '"]}', %bob)->{status},
        413, 'more than a list of names: 413');
     is($t->put($uri, '{"users":["' . 'x' x 70_000 . '"]}', %bob,

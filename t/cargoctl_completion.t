@@ -52,6 +52,7 @@ my @LINES = (
                                            . ' reader',
     'cargoctl account grant x --role = ma' => 'maintainer',
     'cargoctl account create --name ' => $NOTHING,
+    'cargoctl audit --action unf' => 'unfollow',
     'cargoctl token create x --scope pub' => 'publish-new publish-update',
     'cargoctl token create x --scope read,ya' => 'read,yank',
     'cargoctl token create x --scope = read,ya' => 'read,yank',

@@ -79,6 +79,9 @@ for my $registry (qw(main second)) {
                  'require_license=false', 'require_description=false');
 }
 
+$t->cargoctl('account', 'grant', 'alice', '--registry', $_, '--role',
+             'publisher') for qw(second wrong);
+
 make_crates();
 real_crates();
 the_export();
@@ -89,6 +92,7 @@ lock_file();
 layouts();
 refused();
 own_and_foreign();
+told_apart();
 resumed();
 wrong_usage();
 
@@ -539,7 +543,8 @@ sub refused {
         'escape-1.0.0.crate' => qr/other-1\.0\.0/,
         'liar-1.0.0.crate' => qr/Cargo\.toml is that of honest 1\.0\.0/,
         'toml-1.0.0.crate' => qr/failed to parse `Cargo\.toml`/,
-        'unknown-1.0.0.crate' => qr/no known crate named `nowhere`/,
+        'unknown-1.0.0.crate' => 
+            qr/`nowhere`; import it .*--dependencies.*unknown-dependencies=on/,
         'huge-1.0.0.crate' => qr/not a crate/,
         'summed-1.0.0.crate' => qr/its SHA-256 is \w+, but su\/mm\/summed:1/,
         'dangling.crate' => qr/not a regular file/,
@@ -629,6 +634,45 @@ TOML
 }
 
 
+# What is there with another line of the index stays as it is, and is named.
+
+sub told_apart {
+    my $crate = $t->crate(name => 'apart', manifest =>
+        Test::Cargo::Crate::manifest(name => 'apart', extra => <<'TOML'));
+[dependencies]
+nowhere = "1"
+TOML
+
+    $t->write_file('apart/apart-1.0.0.crate', $crate);
+
+    my $report = ok_import('as crates.io\'s', 'main', 'apart',
+                           { imported => 1, differs => [], warnings => [] });
+    my $document = $t->get('/index/ap/ar/apart')->{body};
+
+    for my $more ('--dry-run', '--quiet') {
+        ok_import("as one of its own: $more", 'main', 'apart',
+                  { imported => 0, already_there => 1, refused => [],
+                    differs => ['apart 1.0.0'] }, '--dependencies', 'own',
+                  $more);
+    }
+
+    is($t->get('/index/ap/ar/apart')->{body}, $document, 'changes nothing');
+
+    my ($rc, undef, $err) = $t->cargoctl(
+        'import', "$dir/apart", '--registry', 'main', '--owner', 'alice',
+        '--dependencies', 'own');
+
+    is($rc, 0, 'and fails not');
+    like($err, qr/already there, with another index line: apart 1\.0\.0;/,
+         'but is said');
+
+    ok_import('an unknown dependency', 'second', 'apart',
+              { imported => 1,
+                warnings => ['apart 1.0.0: no known crate named `nowhere`'] },
+              '--dependencies', 'own');
+}
+
+
 sub resumed {
     my $count = 150;
 
@@ -715,14 +759,30 @@ sub wrong_usage {
     $t->write_file("one/one-1.0.$_.crate",
                    $t->crate(name => 'one', version => "1.0.$_")) for 0, 1;
 
-    for my $case ([ qr/`nobody-here`/, 'main', 'nobody-here' ],
-                  [ qr/nowhere/, 'nowhere', 'alice' ]) {
-        my ($pattern, $registry, $owner) = @$case;
-        my ($rc, $out, $err) = $t->cargoctl('import', "$dir/one",
-            '--registry', $registry, '--owner', $owner);
+    $t->account('rita', role => 'reader');
+    $t->account('gone');
+    $t->cargoctl('account', 'disable', 'gone');
+    $t->cargoctl('team', 'create', 'core');
+    $t->cargoctl('account', 'grant', 'team:core', '--registry', 'main',
+                 '--role', 'publisher');
 
-        is($rc, 1, "registry $registry, owner $owner");
-        like($err, $pattern, 'says who is not there');
-        is(() = $err =~ /^cargoctl: /mg, 1, 'and that once');
+    for my $case ([ qr/`nobody-here`/, 'main', 'nobody-here' ],
+                  [ qr/nowhere/, 'nowhere', 'alice' ],
+                  [ qr/`rita` has the role reader/, 'main', 'rita' ],
+                  [ qr/`gone` is disabled/, 'main', 'gone' ],
+                  [ qr/is a team: import for an account/, 'main',
+                    'team:core' ]) {
+        my ($pattern, $registry, $owner) = @$case;
+
+        for my $from ([ 'one' ], [ 'one', '--dry-run' ], [ 'real' ]) {
+            my ($what, @more) = @$from;
+            my ($rc, $out, $err) = $t->cargoctl('import', "$dir/$what",
+                '--registry', $registry, '--owner', $owner, @more);
+
+            is($rc, 1, "registry $registry, owner $owner, @$from");
+            like($err, $pattern, 'says why not');
+            is(() = $err =~ /^cargoctl: /mg, 1, 'and that once');
+            is($out, '', 'and counts nothing');
+        }
     }
 }

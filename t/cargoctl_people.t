@@ -43,6 +43,7 @@ publish('acme-cli', '0.1.0', 'acme-core');
 crates();
 readers();
 owners();
+without_owner();
 yanks();
 deletions();
 audit();
@@ -133,6 +134,9 @@ sub teams {
 
     said(['team', 'add', 'core', 'bob'], 0,
          qr/^account `bob` is a member of team `core`$/, $NOTHING, 'team add');
+    said(['team', 'add', 'team:core', 'bob'], 0,
+         qr/^account `bob` is a member of team `core`$/, $NOTHING,
+         'as it is written elsewhere');
     said(['team', 'add', 'core', 'nobody'], 1, $NOTHING,
          qr/`nobody` does not exist/, 'team add nobody');
     said(['team', 'add', 'none', 'bob'], 1, $NOTHING,
@@ -330,6 +334,16 @@ sub owners {
 }
 
 
+sub without_owner {
+    said(['account', 'disable', 'alice'], 0, qr/^account `alice` is disabled/,
+         qr{2 of its crates have no .* main/acme-cli, main/acme-core; add one},
+         'what is left without an owner');
+    said(['account', 'disable', 'bob'], 0, qr/^account `bob` is disabled/,
+         $NOTHING, 'nothing is');
+    ctl('account', 'enable', $_) for 'alice', 'bob';
+}
+
+
 sub yanks {
     my @core = ('acme-core', '1.1.0', @MAIN);
 
@@ -426,8 +440,42 @@ sub audit {
 
     said(['audit', '--until', '1d'], 0, $NOTHING, qr/nothing of that kind/,
          'nothing');
+    like($log, qr/add_owners +main\/acme-\w+ +done: \+\w+/, 'who was added');
+    like($log, qr/remove_owners .* done: -\w+/, 'who was removed');
+    like($log, qr/grant_role .* done: role - -> maintainer$/m, 'which role');
+    like($log, qr/add_team_member .* done: members \+bob$/m, 'which member');
+    like($log, qr/set_registry +main +done: quarantine_days 7 -> 0$/m,
+         'which setting');
+    like($log, qr/yank .* done: .*yanked false -> true/, 'which way');
+
+    actions();
+
     said(['audit', '--since', $_], 2, $NOTHING, qr/not a time/, "no time: $_")
         for '7', 'd', '-1d', '1w', '2026-02-30', 'yesterday', '99999d';
+}
+
+
+# the list of cargoctl and those who write the log
+
+sub actions {
+    my (undef, undef, $said) = ctl('audit', '--action', 'paint');
+    my ($list) = $said =~ /no action "paint"; there are: (.*)/;
+
+    my %writes = map { $_ => 1 } split /\n/, $t->sql(<<'SQL');
+select p.proname
+  from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+ where n.nspname = 'cargo_admin' and p.prosrc ~ 'audit_admin'
+SQL
+
+    my $routes = $t->read_file($t->root()
+                     . '/ngx_cargo_module/http/ngx_http_cargo_api.c');
+
+    $writes{$_} = 1 for 'unyank', 'enable_account',
+        $routes =~ /NGX_HTTP_(?:PUT|DELETE|PATCH), "(\w+)"/g;
+
+    is(join(' ', sort split / /, $list // ''), join(' ', sort keys %writes),
+       'the actions that there are');
+    ok(!grep({ !$writes{$_->{action}} } entries()), 'and no other');
 }
 
 
@@ -445,24 +493,24 @@ sub entries {
 sub audit_pages {
     $t->sql(<<'SQL');
 insert into cargo_store.audit (registry, action, crate, status)
-select 'main', 'page', 'crate' || n, 200 from generate_series(1, 1234) n
+select 'main', 'unfollow', 'crate' || n, 200 from generate_series(1, 1234) n
 SQL
 
-    my @pages = entries('--action', 'page');
+    my @pages = entries('--action', 'unfollow');
 
     is(@pages, 1234, 'a long log is whole');
     is_deeply([ map { $_->{crate} } @pages ], [ map { "crate$_" } 1 .. 1234 ],
               '... and in order');
 
-    my ($code, $table) = ctl('audit', '--action', 'page');
+    my ($code, $table) = ctl('audit', '--action', 'unfollow');
     is($table =~ tr/\n//, 1235, '... with titles once');
 
     $t->sql(q{delete from cargo_store.audit where crate = 'crate1000'
-              and action = 'page'});
-    $t->sql("delete from cargo_store.audit where action = 'page' and id >
+              and action = 'unfollow'});
+    $t->sql("delete from cargo_store.audit where action = 'unfollow' and id >
              (select id from cargo_store.audit where crate = 'crate1001'
-              and action = 'page')");
-    is(entries('--action', 'page'), 1000, 'full pages and none more');
+              and action = 'unfollow')");
+    is(entries('--action', 'unfollow'), 1000, 'full pages and none more');
 }
 
 

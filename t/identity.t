@@ -520,6 +520,11 @@ sub url {
        "but it does not write: $_->[0]")
         for [ DELETE => $yank ], [ PUT => $unyank ],
             [ PUT => '/api/v1/crates/new' ], [ PUT => '/api/v1/me/tokens' ];
+    is($at->($alice)->(DELETE => $yank)->detail(),
+       'this action requires authentication: a token in the URL only reads;'
+       . ' run `cargo login` with a token that may write', 'and says so');
+    is($t->sql('select detail from cargo_store.audit order by id desc limit 1')
+       =~ /only reads/ ? 1 : 0, 1, 'also in the audit log');
     is($at->($bob, Authorization => $alice)->('PUT', $unyank)->{status}, 200,
        'a header does');
     is($at->($bob, Authorization => $alice)->('GET', '/api/v1/me')->json()

@@ -202,7 +202,8 @@ sub reserved_names {
                      compiler_builtins Rust_Installer test))
     {
         refused($t->publish($root, { name => $name }),
-                'cannot upload a crate with a reserved name',
+                'cannot upload a crate with a reserved name; ask an'
+                . ' administrator of the registry',
                 "$name is reserved");
     }
 

@@ -354,7 +354,8 @@ sub race_to_reserve {
        'who publishes meanwhile does not wait');
     $first->ask('commit');
     is($second->ask(publish('alice', 'kept-two', '1.0.0', 'a')),
-       '400|cannot upload a crate with a reserved name', 'the next one hears');
+       '400|cannot upload a crate with a reserved name; ask an administrator'
+       . ' of the registry', 'the next one hears');
     is($second->ask(publish('alice', 'kept-one', '1.1.0', 'a')), published(),
        'what is there stays');
 }

@@ -1,6 +1,7 @@
 
 #include "cargoctl.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "ctl_database.h"
@@ -131,7 +132,8 @@ ctl_account_enable(ctl_t *ctl)
 static ctl_rc_t
 ctl_account_set_disabled(ctl_t *ctl, const char *disabled, const char *said)
 {
-    json_t      *body;
+    char        *some;
+    json_t      *body, *crates;
     ctl_rc_t     rc;
     const char  *values[2];
 
@@ -141,9 +143,23 @@ ctl_account_set_disabled(ctl_t *ctl, const char *disabled, const char *said)
     rc = ctl_database_call(ctl, "disable_account($1::text, $2::boolean)", 2,
                            values, &body);
 
-    if (rc == CTL_DONE) {
-        ctl_answer(ctl, body, "account `%s` is %s", ctl->operands[0], said);
+    if (rc != CTL_DONE) {
+        return rc;
     }
 
-    return rc;
+    crates = json_incref(json_object_get(body, "ownerless_crates"));
+    ctl_answer(ctl, body, "account `%s` is %s", ctl->operands[0], said);
+
+    if (json_array_size(crates)) {
+        some = ctl_json_some(crates);
+        ctl_note(ctl, "%zu of its crates %s no individual owner now whose "
+                 "account is enabled: %s; add one with `cargoctl owner add`",
+                 json_array_size(crates),
+                 (json_array_size(crates) == 1) ? "has" : "have", some);
+        free(some);
+    }
+
+    json_decref(crates);
+
+    return CTL_DONE;
 }

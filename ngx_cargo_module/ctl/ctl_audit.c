@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ctl_audit.h"
+#include "ctl_command.h"
 #include "ctl_database.h"
 #include "ctl_print.h"
 #include "ctl_time.h"
@@ -18,6 +20,7 @@
 #define CTL_AUDIT_PAGE  500
 
 
+static ctl_rc_t ctl_audit_check_action(const ctl_t *ctl);
 static json_t *ctl_audit_filter(const ctl_t *ctl, const char *since,
     const char *until);
 static ctl_rc_t ctl_audit_pages(ctl_t *ctl, const char *filter);
@@ -49,7 +52,11 @@ ctl_audit(ctl_t *ctl)
     json_t     *filter;
     ctl_rc_t    rc;
 
-    rc = ctl_time_gone(ctl->since, 0, since);
+    rc = ctl_audit_check_action(ctl);
+
+    if (rc == CTL_DONE) {
+        rc = ctl_time_gone(ctl->since, 0, since);
+    }
 
     if (rc == CTL_DONE) {
         rc = ctl_time_gone(ctl->until, 1, until);
@@ -76,6 +83,35 @@ ctl_audit(ctl_t *ctl)
     free(text);
 
     return rc;
+}
+
+
+static ctl_rc_t
+ctl_audit_check_action(const ctl_t *ctl)
+{
+    size_t       len;
+    const char  *word, *actions;
+
+    actions = ctl_option_find("--action", sizeof("--action") - 1)->values;
+
+    if (ctl->action == NULL) {
+        return CTL_DONE;
+    }
+
+    for (word = actions; *word; word += len + (word[len] == ' ')) {
+        len = strcspn(word, " ");
+
+        if (strlen(ctl->action) == len
+            && strncmp(ctl->action, word, len) == 0)
+        {
+            return CTL_DONE;
+        }
+    }
+
+    ctl_error("there is no action \"%s\"; there are: %s", ctl->action,
+              actions);
+
+    return CTL_USAGE;
 }
 
 
@@ -301,12 +337,18 @@ ctl_audit_subject(const json_t *object)
 static char *
 ctl_audit_result(const json_t *row)
 {
-    long long  status;
+    char       *change, *text;
+    long long   status;
 
     status = (long long) json_integer_value(json_object_get(row, "status"));
 
     if (status < 400) {
-        return ctl_printf("done");
+        change = ctl_audit_change(json_object_get(row, "before"),
+                                  json_object_get(row, "after"));
+        text = ctl_printf("done%s%s", *change ? ": " : "", change);
+        free(change);
+
+        return text;
     }
 
     return ctl_printf("refused (%lld): %s", status,

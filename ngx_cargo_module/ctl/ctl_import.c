@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "ctl_print.h"
-#include "ctl_versions.h"
 
 
 #define CTL_BAR  20
@@ -21,6 +20,7 @@ static ctl_rc_t ctl_import_run(ctl_import_t *import);
 static ctl_rc_t ctl_import_all(ctl_import_t *import);
 static void ctl_import_progress(const ctl_import_t *import, size_t done);
 static ctl_rc_t ctl_import_report(const ctl_import_t *import);
+static void ctl_import_report_notes(const ctl_import_t *import);
 static void ctl_import_report_json(const ctl_import_t *import);
 static void ctl_import_report_refused(const ctl_import_t *import);
 static int ctl_import_by_reason(const void *a, const void *b);
@@ -33,6 +33,11 @@ ctl_import(ctl_t *ctl)
     ctl_import_t  import;
 
     rc = ctl_import_check_options(ctl);
+
+    if (rc == CTL_DONE) {
+        rc = ctl_import_check_owner(ctl);
+    }
+
     if (rc != CTL_DONE) {
         return rc;
     }
@@ -49,6 +54,8 @@ ctl_import(ctl_t *ctl)
 
     import.arena = cargo_arena_create(NULL);
     import.refused = json_array();
+    import.differs = json_array();
+    import.warnings = json_array();
     import.files = ctl_alloc(sizeof(ctl_crate_file_t));
     import.lines = ctl_alloc(sizeof(ctl_index_line_t));
 
@@ -67,6 +74,8 @@ ctl_import(ctl_t *ctl)
 
     PQclear(import.versions);
     json_decref(import.refused);
+    json_decref(import.differs);
+    json_decref(import.warnings);
     free(import.files);
     free(import.lines);
 
@@ -98,11 +107,7 @@ ctl_import_run(ctl_import_t *import)
 {
     ctl_rc_t  rc, report;
 
-    rc = ctl_versions_open(import->ctl);
-
-    if (rc == CTL_DONE) {
-        rc = ctl_import_scan(import);
-    }
+    rc = ctl_import_scan(import);
 
     if (rc != CTL_DONE) {
         return rc;
@@ -183,13 +188,38 @@ ctl_import_report(const ctl_import_t *import)
             import->imported, (import->imported == 1) ? "" : "s",
             ctl->registry, import->yanked, import->there, refused);
 
+    ctl_import_report_notes(import);
+
+    return refused ? CTL_REFUSED : CTL_DONE;
+}
+
+
+static void
+ctl_import_report_notes(const ctl_import_t *import)
+{
+    char         *some;
+    size_t        i;
+    json_t       *warning;
+    const ctl_t  *ctl;
+
+    ctl = import->ctl;
+
     if (import->others) {
         ctl_note(ctl, "%zu other file%s in %s %s left alone", import->others,
                  (import->others == 1) ? "" : "s", ctl->operands[0],
                  (import->others == 1) ? "was" : "were");
     }
 
-    return refused ? CTL_REFUSED : CTL_DONE;
+    json_array_foreach (import->warnings, i, warning) {
+        ctl_note(ctl, "%s", json_string_value(warning));
+    }
+
+    if (json_array_size(import->differs)) {
+        some = ctl_json_some(import->differs);
+        ctl_note(ctl, "already there, with another index line: %s; delete, "
+                 "release and import again, or leave it", some);
+        free(some);
+    }
 }
 
 
@@ -198,12 +228,14 @@ ctl_import_report_json(const ctl_import_t *import)
 {
     json_t  *report;
 
-    report = json_pack("{s:b, s:I, s:I, s:I, s:I, s:O}",
+    report = json_pack("{s:b, s:I, s:I, s:I, s:I, s:O, s:O, s:O}",
                        "dry_run", import->ctl->dry_run,
                        "imported", (json_int_t) import->imported,
                        "yanked", (json_int_t) import->yanked,
                        "already_there", (json_int_t) import->there,
                        "other_files", (json_int_t) import->others,
+                       "differs", import->differs,
+                       "warnings", import->warnings,
                        "refused", import->refused);
     ctl_print_json(report);
     json_decref(report);

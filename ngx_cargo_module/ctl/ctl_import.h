@@ -74,6 +74,8 @@ typedef struct {
     size_t                there;
     size_t                yanked;
     json_t               *refused;      /* {file, crate, version, reason} */
+    json_t               *differs;      /* "crate version", whose lines do */
+    json_t               *warnings;     /* "crate version: text" */
 } ctl_import_t;
 
 /* one of them on its way */
@@ -84,6 +86,7 @@ typedef struct {
     unsigned char           *buffer;
     json_t                  *line;      /* of the index, NULL: none */
     json_t                  *release;
+    const char              *there;     /* its line, when all is as we want */
     cargo_rendered_t         rendered;
     cargo_str_t              pubtime;   /* data is NULL: not known */
     int                      yanked;
@@ -114,6 +117,9 @@ ctl_rc_t ctl_import_read_line(ctl_import_crate_t *crate);
 
 /* gives the dependencies of the release the registries that were asked for */
 cargo_rc_t ctl_import_map(ctl_import_crate_t *crate);
+
+/* before anything is looked at, what all of it would be refused for */
+ctl_rc_t ctl_import_check_owner(ctl_t *ctl);
 
 /* CTL_REFUSED with crate->error; *imported: it was not there */
 ctl_rc_t ctl_import_publish(ctl_import_crate_t *crate, int *imported);

@@ -28,10 +28,12 @@ static ctl_rc_t ctl_take_open(ctl_import_crate_t *crate);
 static ctl_rc_t ctl_take_hash(ctl_import_crate_t *crate);
 static ctl_rc_t ctl_take_read(ctl_import_crate_t *crate,
     cargo_blob_t *blob, cargo_archive_t *archive);
+static ctl_rc_t ctl_take_describe(ctl_import_crate_t *crate);
+static int ctl_take_same(const ctl_import_crate_t *crate);
 static ctl_rc_t ctl_take_known(ctl_import_crate_t *crate, int *known);
 static int ctl_take_again(const ctl_import_t *import,
     const ctl_crate_file_t *file);
-static ctl_rc_t ctl_take_there(ctl_import_crate_t *crate, int *there);
+static ctl_rc_t ctl_take_there(ctl_import_crate_t *crate);
 static ctl_rc_t ctl_take_find(ctl_import_t *import, const char *name);
 static ctl_rc_t ctl_take_check(ctl_import_crate_t *crate);
 static ctl_rc_t ctl_take_archive(ctl_import_crate_t *crate,
@@ -104,20 +106,24 @@ ctl_take(ctl_import_crate_t *crate)
         return rc;
     }
 
-    if (known) {
+    rc = known ? CTL_REFUSED : ctl_take_describe(crate);
+
+    /* what was let in once is not judged again, but it may be told apart */
+
+    if (known
+        || (crate->there
+            && (rc == CTL_REFUSED
+                || (rc == CTL_DONE && ctl_take_same(crate)))))
+    {
         crate->import->there++;
         return CTL_DONE;
     }
 
-    if ((rc = ctl_take_check(crate)) != CTL_DONE
-        || (rc = ctl_take_readme(crate)) != CTL_DONE
-        || (rc = ctl_take_render(crate)) != CTL_DONE
-        || (rc = ctl_take_store(crate)) != CTL_DONE)
-    {
-        return rc;
+    if (rc == CTL_DONE && crate->there == NULL) {
+        rc = ctl_take_store(crate);
     }
 
-    return ctl_take_finish(crate);
+    return (rc == CTL_DONE) ? ctl_take_finish(crate) : rc;
 }
 
 
@@ -210,7 +216,44 @@ ctl_take_read(ctl_import_crate_t *crate, cargo_blob_t *blob,
 }
 
 
-/* 1 when nothing is to be done; another file of the version has to be equal */
+static ctl_rc_t
+ctl_take_describe(ctl_import_crate_t *crate)
+{
+    ctl_rc_t  rc;
+
+    if ((rc = ctl_take_check(crate)) != CTL_DONE
+        || (rc = ctl_take_readme(crate)) != CTL_DONE)
+    {
+        return rc;
+    }
+
+    return ctl_take_render(crate);
+}
+
+
+/* the database finds out whether it matters when they are not */
+
+static int
+ctl_take_same(const ctl_import_crate_t *crate)
+{
+    int          same;
+    char        *line;
+    cargo_str_t  head, tail;
+
+    head = crate->rendered.head;
+    tail = crate->rendered.tail;
+
+    line = ctl_printf("%.*s%s%.*s", (int) head.len, head.data,
+                      crate->yanked ? "true" : "false", (int) tail.len,
+                      tail.data);
+    same = strcmp(line, crate->there) == 0;
+    free(line);
+
+    return same;
+}
+
+
+/* 1 when the version was taken already: this file of it has to be equal */
 
 static ctl_rc_t
 ctl_take_known(ctl_import_crate_t *crate, int *known)
@@ -219,11 +262,11 @@ ctl_take_known(ctl_import_crate_t *crate, int *known)
 
     file = crate->file;
 
-    if (!ctl_take_again(crate->import, file)) {
-        return ctl_take_there(crate, known);
-    }
+    *known = ctl_take_again(crate->import, file);
 
-    *known = 1;
+    if (!*known) {
+        return ctl_take_there(crate);
+    }
 
     if (strcmp(crate->import->last_checksum, crate->checksum) == 0) {
         return CTL_DONE;
@@ -246,19 +289,19 @@ ctl_take_again(const ctl_import_t *import, const ctl_crate_file_t *file)
 }
 
 
-/* what the registry has as we want it need not be read again */
+/* finds what the registry has as we want it, but perhaps for its line */
 
 static ctl_rc_t
-ctl_take_there(ctl_import_crate_t *crate, int *there)
+ctl_take_there(ctl_import_crate_t *crate)
 {
-    int            row;
+    int            row, yanked;
     json_t        *line;
     ctl_rc_t       rc;
     PGresult      *versions;
+    const char    *text;
     ctl_import_t  *import;
 
     import = crate->import;
-    *there = 0;
 
     rc = ctl_take_find(import, crate->file->name);
     if (rc != CTL_DONE) {
@@ -277,17 +320,20 @@ ctl_take_there(ctl_import_crate_t *crate, int *there)
             continue;
         }
 
-        line = json_loads(PQgetvalue(versions, row, CTL_VERSION_LINE), 0,
-                          NULL);
+        text = PQgetvalue(versions, row, CTL_VERSION_LINE);
+        line = json_loads(text, 0, NULL);
+        yanked = json_is_true(json_object_get(line, "yanked"));
+        json_decref(line);
 
         if (crate->line == NULL) {
-            crate->yanked = json_is_true(json_object_get(line, "yanked"));
+            crate->yanked = yanked;
         }
 
-        *there = crate->yanked == json_is_true(json_object_get(line, "yanked"))
-                 && ctl_store_has(&import->store, crate->checksum,
-                                  crate->size);
-        json_decref(line);
+        if (crate->yanked == yanked
+            && ctl_store_has(&import->store, crate->checksum, crate->size))
+        {
+            crate->there = text;
+        }
     }
 
     return CTL_DONE;

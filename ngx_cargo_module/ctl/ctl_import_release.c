@@ -46,6 +46,8 @@ static ctl_rc_t ctl_import_failed(ctl_import_crate_t *crate,
     const PGresult *result);
 static ctl_rc_t ctl_import_answer(ctl_import_crate_t *crate,
     const PGresult *result, int *imported);
+static void ctl_import_remember(const ctl_import_crate_t *crate,
+    const json_t *body);
 
 
 ctl_rc_t
@@ -78,6 +80,27 @@ ctl_import_check_options(const ctl_t *ctl)
     }
 
     return CTL_DONE;
+}
+
+
+ctl_rc_t
+ctl_import_check_owner(ctl_t *ctl)
+{
+    json_t      *body;
+    ctl_rc_t     rc;
+    const char  *values[2];
+
+    values[0] = ctl->registry;
+    values[1] = ctl->owner;
+
+    rc = ctl_database_call(ctl, "may_import($1::text, $2::text)", 2, values,
+                           &body);
+
+    if (rc == CTL_DONE) {
+        json_decref(body);
+    }
+
+    return rc;
 }
 
 
@@ -436,16 +459,24 @@ ctl_import_answer(ctl_import_crate_t *crate, const PGresult *result,
 {
     int          status;
     json_t      *body;
-    const char  *detail;
+    const char  *help;
 
     status = atoi(PQgetvalue(result, 0, 0));
     body = json_loads(PQgetvalue(result, 0, 1), 0, NULL);
-    detail = ctl_json_text(body, "detail");
 
     *imported = json_is_true(json_object_get(body, "imported"));
 
-    if (status >= 400) {
-        (void) cargo_refuse(&crate->error, (unsigned) status, "%s", detail);
+    if (status < 400) {
+        ctl_import_remember(crate, body);
+
+    } else {
+        help = json_object_get(body, "unknown_dependencies")
+               ? "; import it too, or say with --dependencies or --map from "
+                 "where it is, or set allow-unknown-dependencies=on"
+               : "";
+
+        (void) cargo_refuse(&crate->error, (unsigned) status, "%s%s",
+                            ctl_json_text(body, "detail"), help);
     }
 
     /* the owner, or the registry: it would be the same for all */
@@ -454,4 +485,32 @@ ctl_import_answer(ctl_import_crate_t *crate, const PGresult *result,
     json_decref(body);
 
     return (status < 400) ? CTL_DONE : CTL_REFUSED;
+}
+
+
+/* what the summary says of it */
+
+static void
+ctl_import_remember(const ctl_import_crate_t *crate, const json_t *body)
+{
+    size_t                   i;
+    json_t                  *warning;
+    ctl_import_t            *import;
+    const ctl_crate_file_t  *file;
+
+    file = crate->file;
+    import = crate->import;
+
+    if (json_is_true(json_object_get(body, "differs"))) {
+        json_array_append_new(import->differs,
+                              json_sprintf("%s %s", file->name,
+                                           file->version));
+    }
+
+    json_array_foreach (json_object_get(body, "warnings"), i, warning) {
+        json_array_append_new(import->warnings,
+                              json_sprintf("%s %s: %s", file->name,
+                                           file->version,
+                                           json_string_value(warning)));
+    }
 }

@@ -4,7 +4,16 @@
 #include <string.h>
 
 
-#define CTL_ROLES  "reader publisher maintainer admin"
+#define CTL_ROLES    "reader publisher maintainer admin"
+
+/* what the functions of SQL write into the audit log */
+#define CTL_ACTIONS                                                           \
+    "publish yank unyank change_version add_owners remove_owners follow "     \
+    "unfollow create_token revoke_token revoke_current_token delete_crate "   \
+    "delete_version create_registry set_registry create_account grant_role "  \
+    "disable_account enable_account create_team delete_team "                 \
+    "add_team_member remove_team_member reserve_name release_name "           \
+    "restrict_crate allow_reader deny_reader lift_quarantine import_version"
 
 
 const ctl_option_t  ctl_options[] = {
@@ -107,8 +116,8 @@ const ctl_option_t  ctl_options[] = {
       "only what this account did; of cargoctl itself, cargoctl:ROLE" },
 
     { "--action", "ACTION", NULL,
-      offsetof(ctl_t, action), CTL_VALUE, CTL_OPT_ACTION, NULL, NULL,
-      "only this: publish, yank, delete_crate ... (as audit shows it)" },
+      offsetof(ctl_t, action), CTL_VALUE, CTL_OPT_ACTION, NULL, CTL_ACTIONS,
+      "only this: " CTL_ACTIONS },
 
     { "--since", "WHEN", NULL,
       offsetof(ctl_t, since), CTL_VALUE, CTL_OPT_SINCE, NULL, NULL,

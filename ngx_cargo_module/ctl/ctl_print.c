@@ -14,6 +14,9 @@
 
 #define CTL_PROGRESS_NS  200000000L
 
+/* as many of a list as a sentence can name */
+#define CTL_SOME         5
+
 
 static void ctl_print_line(FILE *out, const char *prefix, const char *format,
     va_list args);
@@ -256,6 +259,33 @@ ctl_json_words(const json_t *array, const char *separator)
     json_array_foreach (array, i, value) {
         longer = ctl_printf("%s%s%s", text, *text ? separator : "",
                             json_string_value(value));
+        free(text);
+        text = longer;
+    }
+
+    return text;
+}
+
+
+char *
+ctl_json_some(const json_t *array)
+{
+    char    *text, *longer;
+    size_t   n;
+    json_t  *some;
+
+    some = json_array();
+
+    for (n = 0; n < CTL_SOME && n < json_array_size(array); n++) {
+        json_array_append(some, json_array_get(array, n));
+    }
+
+    text = ctl_json_words(some, ", ");
+    json_decref(some);
+
+    if (n < json_array_size(array)) {
+        longer = ctl_printf("%s and %zu more", text,
+                            json_array_size(array) - n);
         free(text);
         text = longer;
     }

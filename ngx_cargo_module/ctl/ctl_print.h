@@ -74,6 +74,9 @@ const char *ctl_json_text(const json_t *object, const char *key);
 /* the strings of an array joined, the caller's to free; "" when it is none */
 char *ctl_json_words(const json_t *array, const char *separator);
 
+/* the first five of them, and how many there are more */
+char *ctl_json_some(const json_t *array);
+
 /* CTL_REFUSED, said, when standard output took not all of it */
 ctl_rc_t ctl_print_flush(void);
 

@@ -21,7 +21,8 @@ ctl_team_create(ctl_t *ctl)
     if (rc == CTL_DONE) {
         ctl_answer(ctl, body, "team `%s` created; add members with `cargoctl "
                    "team add`, and give it a role with `cargoctl account "
-                   "grant team:%s`", ctl->operands[0], ctl->operands[0]);
+                   "grant team:%s`", ctl_json_text(body, "name"),
+                   ctl_json_text(body, "name"));
     }
 
     return rc;
@@ -65,7 +66,7 @@ ctl_team_add(ctl_t *ctl)
 
     if (rc == CTL_DONE) {
         ctl_answer(ctl, body, "account `%s` is a member of team `%s`",
-                   ctl->operands[1], ctl->operands[0]);
+                   ctl->operands[1], ctl_json_text(body, "name"));
     }
 
     return rc;
@@ -83,7 +84,7 @@ ctl_team_remove(ctl_t *ctl)
 
     if (rc == CTL_DONE) {
         ctl_answer(ctl, body, "account `%s` is no member of team `%s` any "
-                   "more", ctl->operands[1], ctl->operands[0]);
+                   "more", ctl->operands[1], ctl_json_text(body, "name"));
     }
 
     return rc;
@@ -101,7 +102,7 @@ ctl_team_delete(ctl_t *ctl)
 
     if (rc == CTL_DONE) {
         ctl_answer(ctl, body, "team `%s` is deleted; its members keep the "
-                   "roles of their own", ctl->operands[0]);
+                   "roles of their own", ctl_json_text(body, "name"));
     }
 
     return rc;

@@ -149,9 +149,20 @@ ngx_http_cargo_find_caller(ngx_http_request_t *r,
                                        header);
     }
 
-    return url.len ? ngx_http_cargo_by_token(r, caller, NGX_HTTP_CARGO_BY_URL,
-                                             url)
-                   : NGX_OK;
+    if (url.len) {
+        return ngx_http_cargo_by_token(r, caller, NGX_HTTP_CARGO_BY_URL, url);
+    }
+
+    if (ctx->secret.len) {
+        (void) cargo_refuse(&error, NGX_HTTP_FORBIDDEN,
+                            "this action requires authentication: a token in "
+                            "the URL only reads; run `cargo login` with a "
+                            "token that may write");
+
+        return ngx_http_cargo_by_no_token(r, caller, &error);
+    }
+
+    return NGX_OK;
 }
 
 

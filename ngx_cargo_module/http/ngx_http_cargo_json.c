@@ -93,6 +93,13 @@ ngx_http_cargo_json_body(ngx_http_request_t *r, size_t max, ngx_str_t *text)
         return rc;
     }
 
+    /* the database says what it would like to read */
+
+    if (body.len == 0) {
+        ngx_str_set(text, "null");
+        return NGX_OK;
+    }
+
     json = json_loadb((char *) body.data, body.len, JSON_REJECT_DUPLICATES,
                       &error);
 

@@ -28,6 +28,17 @@ comment on function cargo_store.find_account(text) is
     'By login, in any case.  200; 404 no such account.';
 
 
+create or replace function cargo_store.team_name(name text)
+returns text
+language sql immutable
+set search_path = pg_catalog, cargo_store, pg_temp
+return case when lower(name) like 'team:%' then substr(name, 6)
+            else name end;
+
+comment on function cargo_store.team_name(text) is
+    'Where only a team can be meant, `team:NAME` is as good as `NAME`.';
+
+
 create or replace function cargo_store.find_team(
     name text,
     out status integer,
@@ -36,14 +47,16 @@ create or replace function cargo_store.find_team(
 language plpgsql stable
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
+declare
+    wanted constant text := team_name(name);
 begin
     select * into team
       from teams t
-     where lower(t.name) = lower(find_team.name collate "C");
+     where lower(t.name) = lower(wanted collate "C");
 
     if not found then
         status := 404;
-        detail := format('team `%s` does not exist', name);
+        detail := format('team `%s` does not exist', wanted);
         return;
     end if;
 
@@ -52,7 +65,7 @@ end
 $$;
 
 comment on function cargo_store.find_team(text) is
-    'By name, in any case.  200; 404 no such team.';
+    'By name, in any case, or as team:NAME.  200; 404 no such team.';
 
 
 create or replace function cargo_store.principal_name(
@@ -86,7 +99,7 @@ declare
     found_one record;
 begin
     if lower(principal) like 'team:%' then
-        select * into found_one from find_team(substr(principal, 6));
+        select * into found_one from find_team(principal);
         team_id := (found_one.team).id;
     else
         select * into found_one from find_account(principal);

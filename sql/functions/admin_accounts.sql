@@ -257,6 +257,29 @@ comment on function cargo_admin.create_account(text, text, text, text, text,
     '404 no such registry; 409 login taken.';
 
 
+create or replace function cargo_store.ownerless_crates(account_id integer)
+returns text[]
+language sql stable
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+    select array(select r.name || '/' || c.name
+                   from owners o
+                        join crates c on c.id = o.crate_id
+                        join registries r on r.id = c.registry_id
+                  where o.account_id = $1
+                    and not exists (select from owners p
+                                           join accounts a
+                                             on a.id = p.account_id
+                                     where p.crate_id = c.id
+                                       and a.disabled_at is null)
+                  order by r.name, c.canonical_name);
+$$;
+
+comment on function cargo_store.ownerless_crates(integer) is
+    'Crates of the account of which no individual owner is enabled, as '
+    'REGISTRY/CRATE.';
+
+
 create or replace function cargo_admin.disable_account(
     login text,
     disabled boolean,
@@ -293,12 +316,18 @@ begin
                                    else 'enable_account' end,
                         null, null, status, body, before,
                         case when status = 200 then body end);
+
+    if status = 200 and disabled then
+        body := body || jsonb_build_object('ownerless_crates',
+                                           ownerless_crates(account.id));
+    end if;
 end
 $$;
 
 comment on function cargo_admin.disable_account(text, boolean) is
     'No token of a disabled account works; false lets them work again.  '
-    '200 with the account; 404 no such account.';
+    '200 with the account, and when it is disabled with ownerless_crates, an '
+    'array of REGISTRY/CRATE; 404 no such account.';
 
 
 create or replace function cargo_admin.list_accounts(

@@ -101,7 +101,10 @@ begin
                                   'deleted_by', d.deleted_by,
                                   'deleted_at', d.deleted_at,
                                   'reason', d.reason,
-                                  'reserved_until', d.reserved_until)
+                                  'reserved_until',
+                                  case when d.reserved_until
+                                            > clock_timestamp()
+                                       then d.reserved_until end)
                               order by d.id), '[]')
       into body
       from deletions d
@@ -110,7 +113,8 @@ end
 $$;
 
 comment on function cargo_admin.list_deletions(text) is
-    'version: null of a crate with all its versions.  '
+    'version: null of a crate with all its versions.  reserved_until: null '
+    'when it may be published again.  '
     '200 with an array of what was deleted, oldest first; 404 no such '
     'registry.';
 

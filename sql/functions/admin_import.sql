@@ -1,6 +1,32 @@
 -- Versions that come from somewhere else, as files that cargoctl has checked
 -- as the server checks an upload.
 
+create or replace function cargo_store.import_role_refusal(
+    settings cargo_store.registries,
+    account cargo_store.accounts)
+returns text
+language plpgsql stable
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+declare
+    role constant member_role := role_in(settings.id, account.id);
+begin
+    if role >= 'publisher' then
+        return null;
+    end if;
+
+    return format('account `%s` has %s in registry `%s`, an owner needs the '
+                  'role publisher or a higher one: grant it, or import for '
+                  'another account', account.login,
+                  coalesce('the role ' || role, 'no role'), settings.name);
+end
+$$;
+
+comment on function cargo_store.import_role_refusal(cargo_store.registries,
+                                                    cargo_store.accounts) is
+    'Why the account cannot own what is imported (400); null: it can.';
+
+
 create or replace function cargo_store.open_import(
     registry text,
     owner text)
@@ -12,20 +38,32 @@ declare
     access cargo_store.access := open_for_admin(registry);
     who    record;
 begin
+    if access.status <> 200 then
+        return access;
+    end if;
+
     select * into who from find_account(owner);
 
-    if access.status = 200 and who.status <> 200 then
+    access.account_id := (who.account).id;
+    access.status := 400;
+
+    -- the rules of cargo.add_owners()
+    if lower(owner) like 'team:%' then
+        access.body := format('`%s` is a team: import for an account, and '
+                              'make the team an owner then', owner);
+
+    elsif who.status <> 200 then
         access.status := who.status;
         access.body := who.detail;
 
-    -- what it would own could not be handed on by anybody but an admin
-    elsif access.status = 200 and (who.account).disabled_at is not null then
-        access.status := 400;
+    elsif (who.account).disabled_at is not null then
         access.body := format('account `%s` is disabled: enable it, or import '
                               'for another one', (who.account).login);
-    end if;
 
-    access.account_id := (who.account).id;
+    else
+        access.body := import_role_refusal(access.settings, who.account);
+        access.status := case when access.body is null then 200 else 400 end;
+    end if;
 
     return access;
 end
@@ -33,7 +71,31 @@ $$;
 
 comment on function cargo_store.open_import(text, text) is
     'An admin with the id of the account that is to own new crates.  '
-    '200; 400 the account is disabled; 404 no such registry or account.';
+    '200; 400 a team, disabled, too low a role; 404 no such registry or '
+    'account.';
+
+
+create or replace function cargo_admin.may_import(
+    registry text,
+    owner text,
+    out status integer,
+    out body jsonb)
+language plpgsql stable
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+declare
+    access cargo_store.access := open_import(registry, owner);
+begin
+    status := access.status;
+    body := case when status = 200 then '{}' else problem(access.body) end;
+end
+$$;
+
+comment on function cargo_admin.may_import(text, text) is
+    'What import_version() would say of registry and owner, whatever the '
+    'version: asked before an import begins.  '
+    '200; 400 a team, disabled, too low a role; 404 no such registry or '
+    'account.';
 
 
 create or replace function cargo_store.claim_import(
@@ -96,6 +158,27 @@ comment on function cargo_store.claim_import(cargo_store.access, text, text,
     '200; 400 other spelling; 409 deleted not long ago.';
 
 
+create or replace function cargo_store.is_imported(
+    access cargo_store.access,
+    release jsonb)
+returns boolean
+language plpgsql stable
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+begin
+    return exists (select from crates c
+                          join versions v on v.crate_id = c.id
+                    where c.registry_id = (access.settings).id
+                      and c.canonical_name = canonical_name(release->>'name')
+                      and v.num_without_build
+                          = split_part(release->>'vers', '+', 1));
+end
+$$;
+
+comment on function cargo_store.is_imported(cargo_store.access, jsonb) is
+    'Is there a version of this number?';
+
+
 create or replace function cargo_store.check_import(
     access cargo_store.access,
     release jsonb,
@@ -110,12 +193,16 @@ set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 begin
     status := 400;
-    body := check_metadata(access.settings, release);
 
-    if body is null then
-        select d.refusal, d.warnings
-          into body, warnings
-          from check_dependencies(access, release, coming) d;
+    -- what was let in once is not judged again
+    if not is_imported(access, release) then
+        body := check_metadata(access.settings, release);
+
+        if body is null then
+            select d.refusal, d.warnings
+              into body, warnings
+              from check_dependencies(access, release, coming) d;
+        end if;
     end if;
 
     if body is null then
@@ -129,14 +216,28 @@ $$;
 
 comment on function cargo_store.check_import(cargo_store.access, jsonb,
                                              timestamptz, text[]) is
-    'The crate as claim_import() gives it, and the unknown dependencies.  '
+    'The crate as claim_import() gives it, and the unknown dependencies, also '
+    'when they are why it is refused.  '
     '200; 400 metadata, dependencies, other spelling; 409 deleted not long '
     'ago.';
+
+
+create or replace function cargo_store.lasting_line(head text, tail text)
+returns jsonb
+language sql immutable
+set search_path = pg_catalog, cargo_store, pg_temp
+return (head || 'false' || tail)::jsonb - 'pubtime';
+
+comment on function cargo_store.lasting_line(text, text) is
+    'A line of the index without what may differ from one import to the next: '
+    'the yank, and the time, which not every source knows.';
 
 
 create or replace function cargo_store.import_again(
     present cargo_store.versions,
     release jsonb,
+    index_head text,
+    index_tail text,
     checksum bytea,
     yanked boolean,
     out status integer,
@@ -167,7 +268,10 @@ begin
     end if;
 
     status := 200;
-    body := jsonb_build_object('imported', false);
+    body := jsonb_build_object(
+                'imported', false,
+                'differs', lasting_line(present.index_head, present.index_tail)
+                           <> lasting_line(index_head, index_tail));
     before := jsonb_build_object('checksum', encode(checksum, 'hex'),
                                  'size', present.size,
                                  'yanked', present.yanked);
@@ -176,8 +280,9 @@ end
 $$;
 
 comment on function cargo_store.import_again(cargo_store.versions, jsonb,
-                                             bytea, boolean) is
-    'A version that is there: yanked or not as it is given.  '
+                                             text, text, bytea, boolean) is
+    'A version that is there: yanked or not as it is given, its line of the '
+    'index stays.  '
     '200; 409 from another file.';
 
 
@@ -253,6 +358,9 @@ begin
     body := problem(checked.body);
 
     if status <> 200 then
+        body := body || jsonb_strip_nulls(jsonb_build_object(
+                            'unknown_dependencies',
+                            nullif(checked.warnings, '{}')));
         return;
     end if;
 
@@ -263,7 +371,8 @@ begin
 
     if found then
         select a.* into status, body, before, after
-          from import_again(present, release, checksum, yanked) a;
+          from import_again(present, release, index_head, index_tail,
+                            checksum, yanked) a;
         return;
     end if;
 
@@ -332,15 +441,18 @@ $$;
 comment on function cargo_admin.import_version(text, jsonb, text, text, bytea,
                                                bigint, timestamptz, boolean,
                                                text, text[]) is
-    'release, index_head, index_tail: as in cargo.publish(); no role, scope or '
+    'release, index_head, index_tail: as in cargo.publish(); no scope or '
     'reserved name is asked for.  published_at: null for now.  owner: login of '
-    'who is to own the crate if it is new, and published the version.  coming: '
+    'who is to own the crate if it is new, and published the version: see '
+    'may_import().  coming: '
     'canonical names of crates that may be missing yet; those that the release '
     'depends on are enough.  '
-    '200 with {"imported": true}, or false when just this version is there: '
-    'then only yanked is set; '
-    '400 metadata missing or over a limit, wildcard or unknown dependency, '
-    'other spelling of a name, disabled account; '
+    '200 with {"imported": true, "warnings": [text]}, or false when just this '
+    'version is there: then only yanked is set, and "differs" says whether '
+    'its line of the index is another one; '
+    '400 metadata missing or over a limit, wildcard or unknown dependency '
+    '(then with unknown_dependencies), other spelling of a name, account that '
+    'cannot own; '
     '404 no such registry or account; '
     '409 version there from another file, crate or version deleted not long '
     'ago.';

@@ -32,16 +32,17 @@ language plpgsql volatile
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 declare
-    team teams;
+    named constant text := team_name(name);
+    team  teams;
 begin
-    if name is null or name !~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$' then
+    if named is null or named !~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$' then
         status := 400;
         body := problem(format('`%s` cannot be the name of a team: use a '
                                'letter or digit and up to 63 more of these '
-                               'and "_", ".", "-"', name));
+                               'and "_", ".", "-"', named));
     else
         insert into teams as t (name, description)
-        values (name, description)
+        values (named, description)
             on conflict do nothing
         returning t.* into team;
 
@@ -50,7 +51,7 @@ begin
             body := team_object(team);
         else
             status := 409;
-            body := problem(format('team `%s` exists already', name));
+            body := problem(format('team `%s` exists already', named));
         end if;
     end if;
 
@@ -60,7 +61,8 @@ end
 $$;
 
 comment on function cargo_admin.create_team(text, text) is
-    '200 with the team; 400 bad name; 409 name taken.';
+    'name: also as team:NAME.  200 with the team; 400 bad name; 409 name '
+    'taken.';
 
 
 create or replace function cargo_store.team_in_use(team_id integer)

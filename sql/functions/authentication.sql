@@ -252,6 +252,18 @@ comment on function cargo_store.scope_refusal(cargo_store.access, text[],
     'may not change the crate; null: it is, as is a login.';
 
 
+create or replace function cargo_store.role_needed(
+    role cargo_store.member_role)
+returns text
+language sql immutable
+set search_path = pg_catalog, cargo_store, pg_temp
+return case when role = 'admin' then 'the role admin'
+            else format('the role %s or a higher one', role) end;
+
+comment on function cargo_store.role_needed(cargo_store.member_role) is
+    'A role as a sentence names it that asks for it.';
+
+
 create or replace function cargo_store.open_for_read(
     registry text,
     caller cargo.caller)
@@ -328,10 +340,10 @@ begin
     access.body := scope_refusal(access, scopes, crate);
 
     if access.body is null and access.role < needed then
-        access.body := format('this action needs the role %s or a higher one '
-                              'in registry `%s`, the account `%s` has the '
-                              'role %s; ask an administrator of the registry',
-                              needed, registry, access.account, access.role);
+        access.body := format('this action needs %s in registry `%s`, the '
+                              'account `%s` has the role %s; ask an '
+                              'administrator of the registry',
+                              role_needed(needed), registry, access.account, access.role);
     end if;
 
     if access.body is not null then

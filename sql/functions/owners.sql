@@ -162,6 +162,25 @@ comment on function cargo_store.check_new_team(cargo_store.registries, bigint,
     'null when that can be.';
 
 
+create or replace function cargo_store.team_meant(
+    registry_id bigint,
+    name text)
+returns text
+language sql stable
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+    select format('; did you mean `team:%s`?', t.name)
+      from teams t
+           join team_roles r on r.team_id = t.id
+     where r.registry_id = $1
+       and lower(t.name) = lower($2 collate "C");
+$$;
+
+comment on function cargo_store.team_meant(bigint, text) is
+    'The end of a sentence about an unknown login, when there is a team of '
+    'this name in the registry; else null.';
+
+
 create or replace function cargo_store.check_new_owner(
     settings cargo_store.registries,
     crate_id bigint,
@@ -190,7 +209,8 @@ begin
 
     -- an account of other registries only is nobody here
     elsif role is null then
-        refusal := format('could not find user with login `%s`', principal);
+        refusal := format('could not find user with login `%s`%s', principal,
+                          team_meant(settings.id, principal));
 
     elsif account.disabled_at is not null then
         refusal := format('the account `%s` is disabled; ask an administrator '

@@ -142,6 +142,7 @@ begin
 
     elsif unknown is not null then
         refusal := unknown[1];
+        warnings := unknown;
     end if;
 end
 $$;
@@ -150,4 +151,4 @@ comment on function cargo_store.check_dependencies(cargo_store.access, jsonb,
                                                    text[]) is
     'Wildcards, and crates that the caller does not see; coming: canonical '
     'names of crates that are about to be.  refusal (400) is null when all is '
-    'well.';
+    'well; warnings: of unknown ones, also when they are refused.';

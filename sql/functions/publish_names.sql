@@ -45,7 +45,8 @@ begin
 
     elsif rule.team_id is null then
         status := 400;
-        body := 'cannot upload a crate with a reserved name';
+        body := 'cannot upload a crate with a reserved name; ask an '
+                'administrator of the registry';
 
     else
         status := 403;
@@ -87,11 +88,13 @@ as $$
                 then name_taken($2)
                 when d.version is null
                 then format('the crate `%s` was deleted on %s; its name '
-                            'cannot be used again until %s', d.name,
+                            'cannot be used again until %s; ask an '
+                            'administrator of the registry', d.name,
                             utc_minute(d.deleted_at),
                             utc_minute(d.reserved_until))
                 else format('version `%s` of crate `%s` was deleted on %s; '
-                            'its number cannot be used again until %s',
+                            'its number cannot be used again until %s; ask '
+                            'an administrator of the registry',
                             d.version, d.name, utc_minute(d.deleted_at),
                             utc_minute(d.reserved_until))
            end
@@ -127,10 +130,10 @@ begin
     body := scope_refusal(access, '{publish-new}', name);
 
     if body is null and access.role < needed then
-        body := format('crate `%s` does not exist, and a new one needs the '
-                       'role %s or a higher one in registry `%s`, the account '
-                       '`%s` has the role %s; ask an administrator of the '
-                       'registry', name, needed, (access.settings).name,
+        body := format('crate `%s` does not exist, and a new one needs '
+                       '%s in registry `%s`, the account `%s` has the role '
+                       '%s; ask an administrator of the registry', name,
+                       role_needed(needed), (access.settings).name,
                        access.account, access.role);
     end if;
 

@@ -149,5 +149,22 @@ select is((select pg_temp.answer(status, body->6)
           'has what the others give');
 
 
+-- crates that nobody who is let in owns by himself
+
+select pg_temp.publish('alice', 'alone', '1.0.0'),
+       pg_temp.publish('alice', 'shared', '1.0.0');
+select pg_temp.must(cargo_admin.create_team('core', null)),
+       pg_temp.must(cargo_admin.grant_role('team:core', 'main', 'publisher')),
+       pg_temp.must(cargo_admin.add_owners('main', 'alone', '{team:core}')),
+       pg_temp.must(cargo_admin.add_owners('main', 'shared', '{bob}'));
+select is((select body->>'ownerless_crates'
+             from cargo_admin.disable_account(login, true)), crates,
+          login || ' leaves ' || crates)
+  from (values ('alice', '["main/alone"]'), ('bob', '["main/shared"]'))
+           v(login, crates);
+select pg_temp.must(cargo_admin.disable_account(login, false))
+  from unnest(array['alice', 'bob']) login;
+
+
 select * from finish();
 rollback;

@@ -18,7 +18,8 @@ select matches(pg_temp.noted(),
                '.* -> .*"reason": "leaked"', 'is in the audit log');
 select is(pg_temp.publish('alice', 'Foo', '1.1.0'),
           format('400 version `1.1.0+a` of crate `Foo` was deleted on %s; its '
-                 'number cannot be used again until %s',
+                 'number cannot be used again until %s; ask an administrator '
+                 'of the registry',
                  cargo_store.utc_minute(now()),
                  cargo_store.utc_minute(now() + interval '30 days')),
           'the number is in quarantine');
@@ -73,6 +74,10 @@ select is(pg_temp.admin($$lift_quarantine('main', 'foo', null)$$, 'name'),
 select matches(pg_temp.noted(),
                '^lift_quarantine main foo .*"reserved_until": "2.* -> '
                '.*"reserved_until": null', 'is in the audit log');
+select is((select jsonb_agg(d->'reserved_until' <> 'null')::text
+             from cargo_admin.list_deletions('main') l,
+                  jsonb_array_elements(l.body) d), '[true, false]',
+          'the list says which of them still is');
 select is(pg_temp.publish('bob', 'FOO', '2.0.0'), pg_temp.published(),
           'it can be taken');
 select matches(pg_temp.publish('bob', 'FOO', '1.1.0'),

@@ -86,6 +86,27 @@ select is(pg_temp.document('foo'),
           E'200 {"vers":"1.0.0","yanked":true}\n'
           '{"vers":"1.1.0","yanked":false}' || E'\n', 'and in the index');
 
+-- the line of the index is compared, and stays
+create function pg_temp.differs(tail text) returns jsonb
+language sql
+as $$
+    select body
+      from cargo_admin.import_version(
+               'main', pg_temp.release('Foo', '1.1.0', pg_temp.needs('gone')),
+               '{"vers":"1.1.0","yanked":', tail, sha256('other'), 5, null,
+               false, 'alice', null);
+$$;
+
+select is(pg_temp.differs(tail),
+          jsonb_build_object('imported', false, 'differs', differs), tail)
+  from (values ('}', false), (' }', false),
+               (',"pubtime":"2020-01-01T00:00:00Z"}', false),
+               (',"links":"z"}', true)) v(tail, differs);
+select is(pg_temp.document('foo'),
+          E'200 {"vers":"1.0.0","yanked":true}\n'
+          '{"vers":"1.1.0","yanked":false}' || E'\n', 'none is written');
+
+
 select is(pg_temp.imported('Foo', vers, content => content),
           '409 version `1.0.0` of crate `Foo` is there already, from another '
           'file', 'taken: ' || vers)
@@ -98,6 +119,11 @@ select matches(pg_temp.imported('baz', '1.0.0', '{"license": null}'),
                '^400 missing or empty metadata fields: license', 'metadata');
 select is(pg_temp.imported('baz', '1.0.0', pg_temp.needs('gone')),
           '400 no known crate named `gone`', 'an unknown dependency');
+select is((select body from cargo_admin.import_version(
+               'main', pg_temp.release('baz', '1.0.0', pg_temp.needs('gone')),
+               '{"yanked":', '}', sha256('x'), 1, now(), null, 'alice', null)),
+          '{"detail": "no known crate named `gone`", "unknown_dependencies": '
+          '["no known crate named `gone`"]}', 'is told apart');
 select is(pg_temp.imported('baz', '1.0.0', pg_temp.needs('bar-2'),
                            coming => '{bar_2}'), '200 true',
           'one that is about to come');
@@ -109,17 +135,48 @@ select is(pg_temp.imported('bar-2', '1.0.0', owner => owner), refusal, refusal)
                (null, '404 account `` does not exist')) v(owner, refusal);
 select is(pg_temp.imported('bar-2', '1.0.0', registry => 'nowhere'),
           '404 registry `nowhere` does not exist', 'unknown registry');
+
+
+-- who is to own it, asked before and at every version
+
+create function pg_temp.may(registry text, owner text) returns text
+language sql
+as $$
+    select concat_ws(' ', status, body->>'detail')
+      from cargo_admin.may_import(registry, owner);
+$$;
+
 select pg_temp.must(cargo_admin.disable_account('bob', true));
-select is(pg_temp.imported('bar-2', '1.0.0', owner => 'bob'),
-          '400 account `bob` is disabled: enable it, or import for another '
-          'one', 'disabled account');
+select pg_temp.must(cargo_admin.create_team('core', null));
+create temporary table refused_owners (owner text, refusal text);
+insert into refused_owners values
+    ('bob', 'account `bob` is disabled: enable it, or import for '
+     'another one'),
+    ('team:core', '`team:core` is a team: import for an account, '
+     'and make the team an owner then'),
+    ('vera', 'account `vera` has no role in registry `main`, an '
+     'owner needs the role publisher or a higher one: grant it, or '
+     'import for another account'),
+    ('rita', 'account `rita` has the role reader in registry '
+     '`main`, an owner needs the role publisher or a higher one: '
+     'grant it, or import for another account');
+
+select is(pg_temp.imported('bar-2', '1.0.0', owner => owner), '400 ' || refusal,
+          refusal)
+  from refused_owners;
+select is(pg_temp.may('main', owner), '400 ' || refusal, 'asked: ' || refusal)
+  from refused_owners;
+select is(pg_temp.may(registry, owner), expected, 'asked: ' || expected)
+  from (values ('main', 'alice', '200'),
+               ('nowhere', 'alice', '404 registry `nowhere` does not exist'),
+               ('main', 'nobody', '404 account `nobody` does not exist'))
+           v(registry, owner, expected);
 select is_empty($$select from cargo_store.crates where name = 'bar-2'$$,
                 'what is refused leaves no crate');
 
 
--- neither role nor reserved name is asked for
-select is(pg_temp.imported('std', '1.0.0', owner => 'vera'), '200 true',
-          'a reserved name, for somebody without a role');
+-- reserved names are not asked for
+select is(pg_temp.imported('std', '1.0.0'), '200 true', 'a reserved name');
 select is(pg_temp.imported('timeless', '1.0.0', published_at => null),
           '200 true', 'no date');
 select is((select v.created_at from cargo_store.versions v

@@ -31,7 +31,9 @@ select is(pg_temp.changed('add', '{rita}'),
 select is(pg_temp.changed('add', array[principal]), '400 ' || refusal, refusal)
   from (values ('nobody', 'could not find user with login `nobody`'),
                ('team:x', 'could not find team with name `x`'),
-               ('vera', 'could not find user with login `vera`'))
+               ('vera', 'could not find user with login `vera`'),
+               ('CORE', 'could not find user with login `CORE`; did you mean '
+                '`team:core`?'))
            v(principal, refusal);
 
 select is(pg_temp.changed('remove', '{alice}'), '200 ["bob", "team:core"]',

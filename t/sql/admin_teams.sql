@@ -12,6 +12,17 @@ select is(pg_temp.noted(),
           '"description": "The core team"}', 'is in the audit log');
 select is(pg_temp.admin($$create_team('Web.Team-2', null)$$, 'name'),
           '200 Web.Team-2', 'without a description');
+select is(pg_temp.admin($$create_team('team:typed', null)$$, 'name'),
+          '200 typed', 'as it is written elsewhere');
+select is(pg_temp.admin($$add_team_member('Team:Typed', 'bob')$$, 'members'),
+          '200 ["bob"]', 'its members too');
+select is(pg_temp.admin($$remove_team_member('team:typed', 'bob')$$,
+                        'members'), '200 []', 'and none');
+select is(pg_temp.admin($$delete_team('team:typed')$$, 'name'), '200 typed',
+          'and its end');
+select is(pg_temp.admin($$delete_team('team:typed')$$),
+          '404 team `typed` does not exist', 'once');
+update seen_changes set last = (select max(id) from cargo_store.changes);
 select is(pg_temp.admin(format('create_team(%L, null)', name)),
           '409 team `' || name || '` exists already', 'taken: ' || name)
   from unnest(array['core', 'CORE', 'web.team-2']) name;

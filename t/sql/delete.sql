@@ -27,9 +27,9 @@ $$;
 
 create function pg_temp.need(role text, who text) returns text
 language sql immutable
-return format('403 this action needs the role admin or a higher one in '
-              'registry `main`, the account `%s` has the role %s; ask an '
-              'administrator of the registry', who, role);
+return format('403 this action needs the role admin in registry `main`, the '
+              'account `%s` has the role %s; ask an administrator of the '
+              'registry', who, role);
 
 create function pg_temp.minute(days integer) returns text
 language sql
@@ -193,7 +193,8 @@ select is((select string_agg(concat_ws(' ', crate, kind), ',')
 
 select is(pg_temp.publish('alice', 'Foo-Bar', vers),
           format('400 version `2.0.0+build.1` of crate `Foo-Bar` was deleted '
-                 'on %s; its number cannot be used again until %s',
+                 'on %s; its number cannot be used again until %s; ask an '
+                 'administrator of the registry',
                  pg_temp.minute(0), pg_temp.minute(30)), 'not again: ' || vers)
   from unnest(array['2.0.0+build.1', '2.0.0', '2.0.0+b']) vers;
 select is(pg_temp.publish('ada', 'Foo-Bar', '2.0.1'), pg_temp.published(),
@@ -248,7 +249,8 @@ select is((select status from cargo.index_document('main', null, 'foo-bar')),
 
 select is(pg_temp.publish(login, name, '9.0.0'),
           format('400 the crate `Foo-Bar` was deleted on %s; its name cannot '
-                 'be used again until %s', pg_temp.minute(0),
+                 'be used again until %s; ask an administrator of the '
+                 'registry', pg_temp.minute(0),
                  pg_temp.minute(30)), format('not again: %s, %s', login, name))
   from unnest(array['alice', 'ada']) login,
        unnest(array['Foo-Bar', 'foo_bar']) name;
@@ -257,7 +259,8 @@ select is(pg_temp.publish('vera', 'foo-bar', '1.0.0', registry => 'vault'),
 select pg_temp.must(cargo_admin.lift_quarantine('main', 'foo-bar', null));
 select is(pg_temp.publish('bob', 'foo_bar', '2.0.1'),
           format('400 version `2.0.1` of crate `Foo-Bar` was deleted on %s; '
-                 'its number cannot be used again until %s',
+                 'its number cannot be used again until %s; ask an '
+                 'administrator of the registry',
                  pg_temp.minute(0), pg_temp.minute(30)),
           'numbers deleted before stay deleted');
 select is_empty($$select from cargo_store.crates

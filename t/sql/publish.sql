@@ -168,7 +168,8 @@ select is(pg_temp.publish('vera', 'foo_bar', '1.0.0', registry => 'vault'),
 -- names
 
 select is(pg_temp.publish('alice', name, '1.0.0'),
-          '400 cannot upload a crate with a reserved name', name)
+          '400 cannot upload a crate with a reserved name; ask an '
+          'administrator of the registry', name)
   from unnest(array['std', 'STD', 'core', 'compiler-builtins',
                     'Compiler_Builtins', 'proc-macro', 'com1', 'LPT9',
                     'nul']) name;
@@ -181,7 +182,8 @@ insert into cargo_store.reserved_names (registry_id, canonical_name)
 select id, 'secret_plan' from cargo_store.registries where name = 'vault';
 select is(pg_temp.publish('vera', 'Secret-Plan', '1.0.0',
                           registry => 'vault'),
-          '400 cannot upload a crate with a reserved name',
+          '400 cannot upload a crate with a reserved name; ask an '
+          'administrator of the registry',
           'reserved in one registry');
 select is(pg_temp.publish('alice', 'Secret-Plan', '1.0.0'),
           pg_temp.published(), 'and not in another');

@@ -72,7 +72,8 @@ select is(pg_temp.new('bob', 'acme-Web_free'),
 select is(pg_temp.new('alice', 'acme-web-free'), 'published',
           'for its team as well');
 select is(pg_temp.new(login, name),
-          '400 cannot upload a crate with a reserved name',
+          '400 cannot upload a crate with a reserved name; ask an '
+          'administrator of the registry',
           format('%s: %s is for nobody', login, name))
   from unnest(array['alice', 'ada']) login,
        unnest(array['acme-secret', 'ACME-old-thing']) name;
@@ -109,7 +110,7 @@ select is(pg_temp.publish('alice', 'acme-core', '2.1.0'), pg_temp.published(),
 
 select pg_temp.must(cargo_admin.set_registry('main',
                                              '{"new_crates": "admin"}'));
-select matches(pg_temp.new('mia', name), '^403 .* the role admin or a higher',
+select matches(pg_temp.new('mia', name), '^403 .* the role admin in registry',
                'the role before the name: ' || name)
   from unnest(array['acme-x', 'acme-secret', 'std']) name;
 
