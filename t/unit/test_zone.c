@@ -65,9 +65,12 @@ test_create(void **state)
 
     other = zone;
     assert_int_equal(cargo_zone_attach(&other, small, size), -1);
-    assert_int_equal(cargo_zone_create(&other, small, size - 1, zone_seed), -1);
-    assert_int_equal(cargo_zone_create(&other, small + 8, size, zone_seed), -1);
-    assert_int_equal(cargo_zone_create(&other, small, SIZE_MAX, zone_seed), -1);
+    assert_int_equal(cargo_zone_create(&other, small, size - 1, zone_seed),
+                     -1);
+    assert_int_equal(cargo_zone_create(&other, small + 8, size, zone_seed),
+                     -1);
+    assert_int_equal(cargo_zone_create(&other, small, SIZE_MAX, zone_seed),
+                     -1);
 
     assert_int_equal(cargo_zone_create(&other, small, size, zone_seed), 0);
     cargo_zone_stats(&other, &s);
@@ -90,25 +93,26 @@ test_layout(void **state)
     /* found again, with all that is in it, and with the first seed */
 
     other = zone;
-    assert_int_equal(cargo_zone_create(&other, zone_region, zone_size, other_seed),
-                     0);
+    assert_int_equal(cargo_zone_create(&other, zone_region, zone_size,
+                                       other_seed), 0);
     zone = other;
     zone_check_body("a", 0, 100);
 
     assert_int_equal(cargo_zone_attach(&other, zone_region, zone_size), 0);
-    assert_int_equal(cargo_zone_attach(&other, zone_region, zone_size - 64), -1);
+    assert_int_equal(cargo_zone_attach(&other, zone_region, zone_size - 64),
+                     -1);
     assert_int_equal(cargo_zone_create(&other, zone_region, zone_size - 64,
                                        zone_seed), -1);
 
     zone.header->layout++;
     assert_int_equal(cargo_zone_attach(&other, zone_region, zone_size), -1);
-    assert_int_equal(cargo_zone_create(&other, zone_region, zone_size, zone_seed),
-                     -1);
+    assert_int_equal(cargo_zone_create(&other, zone_region, zone_size,
+                                       zone_seed), -1);
     zone.header->layout--;
 
     zone.header->magic++;
-    assert_int_equal(cargo_zone_create(&other, zone_region, zone_size, zone_seed),
-                     -1);
+    assert_int_equal(cargo_zone_create(&other, zone_region, zone_size,
+                                       zone_seed), -1);
     zone.header->magic--;
 
     zone_check_body("a", 0, 100);
@@ -164,14 +168,14 @@ test_round_trip(void **state)
     s = zone_stats();
     assert_int_equal(s.entries, 2);
     assert_int_equal(s.stores, 4);
-    assert_int_equal(s.misses, 3);
+    assert_int_equal(s.misses, 1);
     assert_int_equal(s.evictions, 0);
     assert_int_equal(s.detached, 0);
     zone_assert_sound();
 }
 
 
-/* every length around the edges of chunks and of what is zone_copied at once */
+/* every length around the edges of chunks and of what is copied at once */
 
 static void
 test_lengths(void **state)
@@ -304,7 +308,7 @@ test_order(void **state)
 
     (void) state;
 
-    n = zone_fill("e", 100, 900);
+    n = zone_fill("e", 100, 950);
 
     /* used in the second in which it was stored: no reason to move it */
     assert_int_equal(zone_fetch("e0", 100, -1), CARGO_OK);
@@ -314,7 +318,7 @@ test_order(void **state)
 
     for (i = 0; i < n; i++) {
         (void) snprintf(name, sizeof(name), "n%u", i);
-        assert_int_equal(zone_store(name, 102, 900, 0), CARGO_OK);
+        assert_int_equal(zone_store(name, 102, 950, 0), CARGO_OK);
 
         (void) snprintf(name, sizeof(name), "e%u", i == 0 ? 0 : i + 1);
 
@@ -341,42 +345,43 @@ test_order(void **state)
 static void
 test_peek(void **state)
 {
-    uint64_t            hits, misses;
-    cargo_zone_key_t    key;
+    uint64_t          hits, misses;
+    cargo_zone_key_t  key;
 
     (void) state;
 
-    (void) zone_fill("e", 100, 900);
+    (void) zone_fill("e", 100, 950);
 
     hits = zone_stats().hits;
     misses = zone_stats().misses;
 
     key = zone_key("e0", NULL, NULL);
-    assert_int_equal(cargo_zone_peek(&zone, &key, 200, 0, zone_buffer, &zone_value),
-                     CARGO_OK);
+    assert_int_equal(cargo_zone_peek(&zone, &key, 200, 0, zone_buffer,
+                                     &zone_value), CARGO_OK);
     assert_int_equal(zone_value.used, 100);
-    zone_pattern(zone_copied, "e0", 0, 900);
-    assert_memory_equal(zone_buffer, zone_copied, 900);
+    zone_pattern(zone_copied, "e0", 0, 950);
+    assert_memory_equal(zone_buffer, zone_copied, 950);
 
     key = zone_key("none", NULL, NULL);
-    assert_int_equal(cargo_zone_peek(&zone, &key, 200, 0, zone_buffer, &zone_value),
-                     CARGO_REFUSED);
+    assert_int_equal(cargo_zone_peek(&zone, &key, 200, 0, zone_buffer,
+                                     &zone_value), CARGO_REFUSED);
 
     assert_int_equal(zone_stats().hits, hits);
     assert_int_equal(zone_stats().misses, misses);
 
     /* still the first to go */
-    assert_int_equal(zone_store("new", 201, 900, 0), CARGO_OK);
+    assert_int_equal(zone_store("new", 201, 950, 0), CARGO_OK);
     assert_false(zone_has("e0"));
 
     /* a peek pins like a fetch */
     assert_int_equal(zone_store("long", 201, 20000, 0), CARGO_OK);
     key = zone_key("long", NULL, NULL);
-    assert_int_equal(cargo_zone_peek(&zone, &key, 300, 0, zone_buffer, &zone_value),
-                     CARGO_OK);
+    assert_int_equal(cargo_zone_peek(&zone, &key, 300, 0, zone_buffer,
+                                     &zone_value), CARGO_OK);
     assert_true(cargo_zone_pinned(&zone_value, 0));
-    (void) zone_fill("e", 301, 900);
-    assert_int_equal(cargo_zone_copy(&zone, &zone_value, 0, zone_copied), CARGO_OK);
+    (void) zone_fill("f", 301, 950);
+    assert_int_equal(cargo_zone_copy(&zone, &zone_value, 0, zone_copied),
+                     CARGO_OK);
     zone_check_copied("long", 0, 20000);
     zone_assert_sound();
 }
@@ -502,7 +507,9 @@ test_walk(void **state)
 
     n = 0;
 
-    while (cargo_zone_walk(&zone, &position, key, &len, &zone_value) == CARGO_OK) {
+    while (cargo_zone_walk(&zone, &position, key, &len, &zone_value)
+           == CARGO_OK)
+    {
         key[len] = '\0';
         i = (unsigned) strtoul((char *) key + 1, NULL, 10);
         seen[i]++;
@@ -513,10 +520,14 @@ test_walk(void **state)
         assert_int_equal(zone_value.body_len[0], i * 10);
         assert_int_equal(zone_value.body_len[1], i);
         assert_int_equal(zone_value.stored, 10 + i);
-        assert_int_equal(zone_value.used, i == 20 ? 500 : 10 + i);
+
+        if (i != 99) {
+            assert_int_equal(zone_value.used, i == 20 ? 500 : 10 + i);
+        }
+
         assert_false(cargo_zone_pinned(&zone_value, 0));
 
-        /* what is used meanwhile is met once all the same */
+        /* what is used meanwhile is still met, and once */
         (void) zone_fetch((char *) key, 600, -1);
         (void) zone_fetch("e99", 601 + n, -1);
     }

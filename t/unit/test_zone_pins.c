@@ -87,7 +87,7 @@ test_replaced_while_pinned(void **state)
 static void
 test_abandoned_pins(void **state)
 {
-    cargo_zone_value_t  linked, dead;
+    cargo_zone_value_t  dead, again, linked;
 
     (void) state;
 
@@ -115,12 +115,16 @@ test_abandoned_pins(void **state)
     assert_false(zone_has("linked"));
     zone_assert_sound();
 
-    /* and a process that comes back then learns it */
+    /* and a process that comes back then learns it, and changes nothing */
 
+    again = dead;
     assert_int_equal(cargo_zone_copy(&zone, &dead, 0, zone_copied),
                      CARGO_REFUSED);
+    assert_int_equal(cargo_zone_copy(&zone, &again, 0, NULL), CARGO_REFUSED);
+    again = linked;
     assert_int_equal(cargo_zone_copy(&zone, &linked, 0, zone_copied),
                      CARGO_REFUSED);
+    assert_int_equal(cargo_zone_copy(&zone, &again, 0, NULL), CARGO_REFUSED);
     zone_assert_sound();
 }
 
