@@ -64,8 +64,8 @@ help:
 
 # the module
 
-MODULE_SRC  = config $(wildcard $(SRC)/core/* $(SRC)/pg/* $(SRC)/blob/* \
-                $(SRC)/http/*)
+MODULE_SRC  = config $(wildcard $(SRC)/core/* $(SRC)/pg/* $(SRC)/shm/* \
+                $(SRC)/blob/* $(SRC)/http/*)
 
 $(MODULE): $(MODULE_SRC) conf/build-nginx.sh
 	@OBJS="$(OBJS)" NGX_SRC="$(NGX_SRC)" CC="$(CC)" CFLAGS="$(CFLAGS)" \

@@ -30,6 +30,7 @@
 
 #include "ngx_cargo_blob.h"
 #include "ngx_cargo_pg.h"
+#include "ngx_cargo_shm.h"
 
 #include "cargo_name.h"
 #include "cargo_semver.h"
@@ -101,6 +102,7 @@ typedef struct {
 typedef struct {
     ngx_str_t                    conninfo;
     ngx_cargo_pg_conf_t          pg;
+    ngx_cargo_shm_t             *shm;
     ngx_msec_t                   downloads_flush;
     ngx_array_t                  stores;        /* of ngx_str_t */
 

@@ -32,6 +32,8 @@ static char *ngx_http_cargo_check_endpoint(ngx_conf_t *cf,
 static ngx_str_t  ngx_http_cargo_default_base_url =
     ngx_string("$scheme://$http_host");
 
+static ngx_str_t  ngx_http_cargo_default_zone = ngx_string("cargo:16m");
+
 static ngx_str_t  ngx_http_cargo_default_thread_pool = ngx_string("default");
 
 
@@ -91,6 +93,24 @@ ngx_http_cargo_postgres_connections(ngx_conf_t *cf, ngx_command_t *cmd,
     }
 
     return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_cargo_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_cargo_main_conf_t *mcf = conf;
+
+    ngx_str_t  *value;
+
+    if (mcf->shm) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    return ngx_cargo_shm_add(cf, &mcf->shm, &value[1], cf->args->nelts - 1,
+                             &ngx_http_cargo_module);
 }
 
 
@@ -246,6 +266,7 @@ ngx_http_cargo_create_main_conf(ngx_conf_t *cf)
      *     mcf->conninfo = { 0, NULL };
      *     mcf->pg.keywords = NULL;
      *     mcf->pg.values = NULL;
+     *     mcf->shm = NULL;
      */
 
     mcf->pg.statements = ngx_http_cargo_statements;
@@ -281,7 +302,12 @@ ngx_http_cargo_init_main_conf(ngx_conf_t *cf, void *conf)
     ngx_conf_init_value(mcf->pg.prepare, 1);
     ngx_conf_init_msec_value(mcf->downloads_flush, 10000);
 
-    return NGX_CONF_OK;
+    if (mcf->conninfo.data == NULL || mcf->shm) {
+        return NGX_CONF_OK;
+    }
+
+    return ngx_cargo_shm_add(cf, &mcf->shm, &ngx_http_cargo_default_zone, 1,
+                             &ngx_http_cargo_module);
 }
 
 

@@ -65,6 +65,13 @@ static ngx_command_t  ngx_http_cargo_commands[] = {
       offsetof(ngx_http_cargo_main_conf_t, pg.prepare),
       NULL },
 
+    { ngx_string("cargo_zone"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1234,
+      ngx_http_cargo_zone,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("cargo_downloads_flush"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_msec_slot,

@@ -13,7 +13,9 @@
  *
  * Always true: the lock is the zone's own, which the master gives free when
  * a worker dies; an init at a reload changes nothing that is shared, since
- * the new configuration may still be refused.
+ * the new configuration may still be refused; the lease is in the
+ * milliseconds of ngx_current_msec, which no one sets and which is the same
+ * in all processes.
  */
 
 
@@ -32,10 +34,14 @@
 
 
 typedef struct {
-    /* seconds of ngx_time(): until then the cache is in step */
+    /* of the cache, for those who come later */
+    void                        *region;
+    size_t                       size;
+
+    /* ngx_current_msec until when the cache is in step; 0: never yet */
     ngx_atomic_t                 lease;
 
-    /* the last time that it was in step */
+    /* ngx_time() when it was in step last */
     ngx_atomic_t                 confirmed;
 
     /* how far the log of changes has been read; under the lock */
@@ -49,23 +55,32 @@ typedef struct {
     cargo_zone_t                 zone;
     ngx_cargo_shm_state_t       *state;
 
-    time_t                       lease;
-    time_t                       stale;
-    ngx_str_t                    snapshot;
+    ngx_msec_t                   lease;
+    time_t                       stale;         /* of what is to be read */
+    time_t                       stale_access;  /* of who may read it */
 } ngx_cargo_shm_t;
 
 
-/* parses "name:size [lease=time] [stale=time] [snapshot=path]" */
-char *ngx_cargo_shm_add(ngx_conf_t *cf, ngx_cargo_shm_t **shm, void *tag);
+/* name:size [lease=time] [stale=time] [stale_access=time] */
+char *ngx_cargo_shm_add(ngx_conf_t *cf, ngx_cargo_shm_t **shm,
+    ngx_str_t *args, ngx_uint_t nargs, void *tag);
 
 /* entries may be answers */
 ngx_uint_t ngx_cargo_shm_fresh(ngx_cargo_shm_t *shm);
 
-/* entries may be answers when the database gives none */
-ngx_uint_t ngx_cargo_shm_usable(ngx_cargo_shm_t *shm);
+/*
+ * What was stored then was right at most so many seconds ago: when it was
+ * stored, or when it was found that nothing had changed.
+ */
+ngx_uint_t ngx_cargo_shm_usable(ngx_cargo_shm_t *shm, time_t stored,
+    time_t age);
 
-/* everything up to since has been taken into account */
-void ngx_cargo_shm_renew(ngx_cargo_shm_t *shm, ngx_str_t *since);
+/*
+ * Everything up to since has been taken into account, in an answer to what
+ * was asked at that time, of the one clock and of the other.
+ */
+void ngx_cargo_shm_renew(ngx_cargo_shm_t *shm, ngx_str_t *since,
+    ngx_msec_t asked, time_t confirmed);
 
 /* a copy in buffer (NGX_CARGO_SHM_SINCE bytes); len 0: never read */
 ngx_str_t ngx_cargo_shm_since(ngx_cargo_shm_t *shm, u_char *buffer);
