@@ -14,7 +14,7 @@ use Time::HiRes qw(time);
 
 use Test::Cargo;
 
-our @EXPORT = qw(CLIENT_CPU SERVER_CPU busy command h2load pgbench publish wrk);
+our @EXPORT = qw(CLIENT_CPU SERVER_CPU command h2load pgbench publish wrk);
 
 use constant { SERVER_CPU => 0, CLIENT_CPU => 1 };
 
@@ -74,9 +74,6 @@ sub busy {
 }
 
 
-# wrk($server, port => NAME, uri => PATH | list => FILE, first => N,
-#     headers => {}, connections => N, seconds => N, size => BYTES, cpu => N)
-
 sub wrk {
     my ($server, %o) = @_;
 
@@ -121,7 +118,8 @@ sub check_size {
 }
 
 
-# One connection with a hundred streams.
+# A hundred streams in each connection; with one alone, server and generator
+# would wait for each other in turn.
 
 sub h2load {
     my ($server, %o) = @_;
@@ -132,7 +130,7 @@ sub h2load {
 
     return busy($server, sub {
         my ($text, $wall, $cpu) = command($server, command => [
-            'taskset', '-c', CLIENT_CPU, 'h2load', '-t', 1, '-c', 1,
+            'taskset', '-c', CLIENT_CPU, 'h2load', '-t', 1, '-c', 4,
             '-m', 100, '-D', $o{seconds},
             (map { ('-H', "$_: $headers->{$_}") } sort keys %$headers),
             "https://127.0.0.1:$port$o{uri}" ]);
@@ -154,8 +152,6 @@ sub h2load {
     });
 }
 
-
-# pgbench($site, clients => N, seconds => N, insert => 0 | 1)
 
 sub pgbench {
     my ($site, %o) = @_;
@@ -180,8 +176,7 @@ sub pgbench {
 
 
 # Clients that each send what they have over one connection until the time is
-# over.  publish($server, token => TOKEN, bodies => [ [ ... ], ... ],
-# seconds => N)
+# over.
 
 sub publish {
     my ($server, %o) = @_;
@@ -262,14 +257,23 @@ Bench::Load - wrk, h2load, pgbench, and clients that publish
 
 =head1 FUNCTIONS
 
-=head2 wrk($server, %options), h2load($server, %options)
+=head2 wrk($server, port => NAME, uri => PATH, list => FILE, first => LINE,
+headers => {}, connections => N, seconds => N, size => BYTES, cpu => N,
+refusals => 1)
 
-Ask one URL, or those of a list.  Beside C<rate>: C<requests>; C<run>, the
+=head2 h2load($server, uri => PATH, headers => {}, status => N, seconds => N)
+
+Ask one URL, or with C<list> those of a file (see F<load.lua>).  C<size> is
+what an answer has, head and body; with C<refusals>, those with status 400 and
+more count too.  Beside C<rate>: C<requests>; C<run>, the
 seconds that the worker ran; C<server> and C<client>, the part of the time for
 which the worker ran or was waiting for its CPU, and for which the generator
 ran; wrk's C<p99> in milliseconds.
 
-=head2 pgbench($site, %options), publish($server, %options)
+=head2 pgbench($site, clients => N, seconds => N, insert => 1)
+
+=head2 publish($server, token => TOKEN, bodies => [ [ ... ], ... ],
+seconds => N)
 
 The yardsticks of the database; uploads.  C<spent> counts the clients that had
 nothing left to send.

@@ -94,6 +94,18 @@ sub export_crates {
 }
 
 
+# Of a crate that was imported from "crates" of the directory.
+
+sub download_path {
+    my ($self, $name) = @_;
+
+    my $checksum = $self->checksum(
+        $self->read_file("crates/$name-1.0.0.crate"));
+
+    return "/dl/$name/$checksum/$name-1.0.0.crate";
+}
+
+
 # The name of the crate whose index document has about this length.
 
 sub crate_of_length {
@@ -164,8 +176,8 @@ sub pgbench_tables {
 sub commits {
     my ($self) = @_;
 
-    # what backends have counted is told a second later
-    select undef, undef, undef, 1.5;
+    # backends that have nothing to do tell after ten seconds
+    sleep 11;
 
     return $self->sql('select xact_commit from pg_stat_database'
                       . " where datname = 'cargo'", database => 'postgres');
@@ -278,6 +290,10 @@ Another registry, before a server is started; the names of all.
 export_crates($registry, $dir, $url)
 
 F<fill.sql>; cargoctl's import and export.
+
+=head2 download_path($name)
+
+Of a crate whose file was made in C<crates> of the directory.
 
 =head2 crate_of_length($bytes), some_crates($n)
 
