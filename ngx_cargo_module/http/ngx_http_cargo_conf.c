@@ -442,7 +442,12 @@ ngx_http_cargo_merge_endpoint(ngx_conf_t *cf, ngx_http_cargo_loc_conf_t *conf,
         return NGX_CONF_OK;
     }
 
-    if (conf->endpoint == NGX_HTTP_CARGO_API && conf->thread_pool == NULL) {
+    /* uploads are checked there, long documents compressed */
+
+    if ((conf->endpoint == NGX_HTTP_CARGO_API
+         || conf->endpoint == NGX_HTTP_CARGO_INDEX)
+        && conf->thread_pool == NULL)
+    {
         conf->thread_pool = ngx_thread_pool_add(cf,
                                        &ngx_http_cargo_default_thread_pool);
         if (conf->thread_pool == NULL) {

@@ -326,9 +326,13 @@ ngx_http_cargo_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    ngx_http_cargo_counts_init(cycle, mcf->downloads_flush);
+    if (ngx_cargo_pg_init_worker(cycle, &mcf->pg) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
-    return ngx_cargo_pg_init_worker(cycle, &mcf->pg);
+    ngx_http_cargo_counts_init(cycle, mcf->shm, mcf->downloads_flush);
+
+    return NGX_OK;
 }
 
 

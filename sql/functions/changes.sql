@@ -1,5 +1,21 @@
 -- What servers ask to keep what they remember in step with the database.
 
+create or replace function cargo_store.ring()
+returns trigger
+language plpgsql
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+begin
+    notify cargo_changes;
+    return null;
+end
+$$;
+
+comment on function cargo_store.ring() is
+    'Of the trigger of changes.  Payloads are all the same, so that PostgreSQL '
+    'sends one for a transaction.';
+
+
 create or replace function cargo.changes(
     since text,
     out status integer,
@@ -13,7 +29,8 @@ declare
     behind boolean;
     list   jsonb;
 begin
-    select coalesce(k.since > changes.since::xid8, true)
+    -- a database that has been restored may be behind what was read of it
+    select coalesce(changes.since::xid8 not between k.since and next, true)
       into behind
       from changes_kept k;
 

@@ -1,7 +1,7 @@
 -- How servers hear of changes: a trigger rings for every transaction that
 -- writes to the change log, and cargo.changes() reads it.
 
--- Payloads are all the same, so that PostgreSQL sends one for a transaction.
+-- again in functions/, which is what is in force
 create function cargo_store.ring()
 returns trigger
 language plpgsql

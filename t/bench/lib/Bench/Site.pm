@@ -20,7 +20,7 @@ my $BENCH = dirname(dirname(dirname(abs_path(__FILE__))));
 # From so many crates on, filling takes longer than keeping what was filled.
 my $KEEP = 20_000;
 
-my %SETTINGS = (shared_buffers => '1GB', max_wal_size => '4GB');
+my %SETTINGS = (shared_buffers => '1GB');
 
 
 sub new {
