@@ -71,7 +71,9 @@ typedef enum {
     NGX_HTTP_CARGO_DELETE_CRATE,
     NGX_HTTP_CARGO_DELETE_VERSION,
     NGX_HTTP_CARGO_FOLLOW_CRATE,
-    NGX_HTTP_CARGO_REFUSE_WRITE
+    NGX_HTTP_CARGO_REFUSE_WRITE,
+    NGX_HTTP_CARGO_LISTEN,
+    NGX_HTTP_CARGO_CHANGES
 } ngx_http_cargo_statement_e;
 
 
@@ -489,6 +491,19 @@ char *ngx_http_cargo_download_root(ngx_conf_t *cf,
 /* ngx_http_cargo_variables.c */
 
 ngx_int_t ngx_http_cargo_add_variables(ngx_conf_t *cf);
+
+
+/* ngx_http_cargo_changes.c */
+
+/* in the one worker that listens for all */
+void ngx_http_cargo_changes_init(ngx_cargo_shm_t *shm);
+
+/*
+ * A write of this server was answered: what it has changed, or may have, is
+ * to be asked for anew before the client hears of it.
+ */
+void ngx_http_cargo_written(ngx_http_request_t *r, ngx_cargo_pg_job_t *job,
+    ngx_uint_t status);
 
 
 /* ngx_http_cargo_counts.c */

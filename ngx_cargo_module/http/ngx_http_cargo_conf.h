@@ -18,6 +18,8 @@
 
 
 char *ngx_http_cargo_postgres(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_cargo_postgres_listen(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_cargo_postgres_connections(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_cargo_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);

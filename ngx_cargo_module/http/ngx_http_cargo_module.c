@@ -37,6 +37,13 @@ static ngx_command_t  ngx_http_cargo_commands[] = {
       0,
       NULL },
 
+    { ngx_string("cargo_postgres_listen"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_cargo_postgres_listen,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("cargo_postgres_queue"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_num_slot,
@@ -331,6 +338,10 @@ ngx_http_cargo_init_process(ngx_cycle_t *cycle)
     }
 
     ngx_http_cargo_counts_init(cycle, mcf->shm, mcf->downloads_flush);
+
+    if (ngx_process == NGX_PROCESS_SINGLE || ngx_worker == 0) {
+        ngx_http_cargo_changes_init(mcf->shm);
+    }
 
     return NGX_OK;
 }

@@ -104,7 +104,11 @@ const ngx_cargo_pg_statement_t  ngx_http_cargo_statements[] = {
 
     { "cargo_refuse_write",
       "select * from cargo.refuse_write(" NGX_HTTP_CARGO_CALLER
-      ", $5, $6, $7, $8, $9)", 9, 1 }
+      ", $5, $6, $7, $8, $9)", 9, 1 },
+
+    { "cargo_listen", "listen cargo_changes", 0, 0, 1 },
+
+    { "cargo_changes", "select * from cargo.changes($1)", 1, 0, 1 }
 };
 
 /* each has a bit of a connection's bitmap */
@@ -296,6 +300,7 @@ ngx_http_cargo_answered(ngx_cargo_pg_job_t *job)
                                r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD),
                                &answer);
     ngx_http_cargo_recognised(r, job);
+    ngx_http_cargo_written(r, job, answer.status);
 
     ctx->answered(r, &answer);
 

@@ -80,10 +80,11 @@ begin
 
     with gone as (
         delete from changes c
-         where c.id in (select o.id from changes o
-                         where o.created_at < now() - interval '1 day'
-                         order by o.id
-                         limit 10000)
+         where c.id in (select o.id
+                          from (select * from changes
+                                 order by id
+                                 limit 10000) o
+                         where o.created_at < now() - interval '1 day')
         returning c.xid)
     select max(g.xid) into last from gone g;
 

@@ -187,6 +187,7 @@ begin
 
     perform refresh_popularity(version_ids);
     perform refresh_recent(100);
+    perform forget_changes();
 
     status := 200;
     body := '{"counted":' || counted || '}';
