@@ -25,8 +25,8 @@ ngx_int_t
 ngx_http_cargo_read(ngx_http_request_t *r, ngx_http_cargo_read_e kind,
     ngx_http_cargo_read_pt answered)
 {
-    ngx_uint_t                   fresh;
     ngx_http_cargo_ctx_t        *ctx;
+    ngx_http_cargo_trust_e       trust;
     ngx_http_cargo_caller_t     *caller;
     ngx_http_cargo_main_conf_t  *mcf;
 
@@ -38,12 +38,17 @@ ngx_http_cargo_read(ngx_http_request_t *r, ngx_http_cargo_read_e kind,
     ngx_http_cargo_read_ask(r, kind, caller);
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_cargo_module);
-    fresh = ngx_cargo_shm_fresh(mcf->shm);
 
-    if ((fresh || ngx_http_cargo_away)
-        && ngx_http_cargo_read_zone(r, !fresh) == NGX_OK)
-    {
-        if (!fresh) {
+    if (ngx_cargo_shm_fresh(mcf->shm)) {
+        trust = NGX_HTTP_CARGO_TRUST_ALL;
+
+    } else {
+        trust = ngx_http_cargo_away ? NGX_HTTP_CARGO_TRUST_STALE
+                                    : NGX_HTTP_CARGO_TRUST_RECENT;
+    }
+
+    if (ngx_http_cargo_read_zone(r, trust) == NGX_OK) {
+        if (trust == NGX_HTTP_CARGO_TRUST_STALE) {
             ngx_http_cargo_read_probe(r);
         }
 
@@ -134,7 +139,7 @@ ngx_http_cargo_read_unavailable(ngx_http_request_t *r, ngx_str_t sentence)
 {
     ngx_http_cargo_ctx_t  *ctx;
 
-    if (ngx_http_cargo_read_zone(r, 1) != NGX_OK) {
+    if (ngx_http_cargo_read_zone(r, NGX_HTTP_CARGO_TRUST_STALE) != NGX_OK) {
         ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
         ctx->read.status = NGX_HTTP_SERVICE_UNAVAILABLE;
         ctx->read.sentence = sentence;

@@ -56,6 +56,18 @@ typedef enum {
 } ngx_http_cargo_read_e;
 
 
+/*
+ * Which entries are answers: all while the lease holds; without it those that
+ * were stored a moment ago, so that the database is not asked by everybody;
+ * and when it does not answer those within the bounds of cargo_zone.
+ */
+typedef enum {
+    NGX_HTTP_CARGO_TRUST_ALL = 0,
+    NGX_HTTP_CARGO_TRUST_RECENT,
+    NGX_HTTP_CARGO_TRUST_STALE
+} ngx_http_cargo_trust_e;
+
+
 typedef struct {
     ngx_http_cargo_read_e        kind;
     ngx_str_t                    registry;
@@ -183,11 +195,9 @@ int ngx_http_cargo_wanted_body(ngx_http_request_t *r, const size_t *lengths);
 
 /* ngx_http_cargo_zone.c */
 
-/*
- * NGX_OK: ctx->read has the answer; NGX_DECLINED: it is not all there.
- * stale: the database does not answer, and what is not too old will do.
- */
-ngx_int_t ngx_http_cargo_read_zone(ngx_http_request_t *r, ngx_uint_t stale);
+/* NGX_OK: ctx->read has the answer; NGX_DECLINED: it is not all there */
+ngx_int_t ngx_http_cargo_read_zone(ngx_http_request_t *r,
+    ngx_http_cargo_trust_e trust);
 
 
 /* ngx_http_cargo_keys.c: groups */

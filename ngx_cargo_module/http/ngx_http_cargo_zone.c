@@ -10,15 +10,17 @@
 
 
 static ngx_int_t ngx_http_cargo_zone_access(ngx_http_request_t *r,
-    ngx_cargo_shm_t *shm, ngx_uint_t stale);
-static ngx_uint_t ngx_http_cargo_zone_may_read(ngx_cargo_shm_t *shm,
-    ngx_http_cargo_question_t *q, cargo_zone_value_t *value, ngx_uint_t stale);
+    ngx_cargo_shm_t *shm, ngx_http_cargo_trust_e trust);
+static ngx_uint_t ngx_http_cargo_zone_holds(ngx_cargo_shm_t *shm,
+    cargo_zone_value_t *value, ngx_http_cargo_trust_e trust, time_t age);
+static time_t ngx_http_cargo_zone_age(ngx_cargo_shm_t *shm,
+    ngx_http_cargo_question_t *q);
 static ngx_int_t ngx_http_cargo_zone_names(ngx_http_request_t *r,
     u_char *text, size_t len, ngx_http_cargo_access_t *access);
 static ngx_int_t ngx_http_cargo_zone_sight(ngx_http_request_t *r,
-    ngx_cargo_shm_t *shm, ngx_uint_t stale);
+    ngx_cargo_shm_t *shm, ngx_http_cargo_trust_e trust);
 static ngx_int_t ngx_http_cargo_zone_thing(ngx_http_request_t *r,
-    ngx_cargo_shm_t *shm, ngx_uint_t stale);
+    ngx_cargo_shm_t *shm, ngx_http_cargo_trust_e trust);
 static int ngx_http_cargo_zone_first_body(ngx_http_request_t *r,
     ngx_http_cargo_read_t *read);
 static ngx_int_t ngx_http_cargo_zone_body(ngx_http_request_t *r,
@@ -33,7 +35,7 @@ static u_char  ngx_http_cargo_zone_text[CARGO_ZONE_COPY];
 
 
 ngx_int_t
-ngx_http_cargo_read_zone(ngx_http_request_t *r, ngx_uint_t stale)
+ngx_http_cargo_read_zone(ngx_http_request_t *r, ngx_http_cargo_trust_e trust)
 {
     ngx_int_t                    rc;
     ngx_cargo_shm_t             *shm;
@@ -47,7 +49,7 @@ ngx_http_cargo_read_zone(ngx_http_request_t *r, ngx_uint_t stale)
     shm = mcf->shm;
     read = &ctx->read;
 
-    rc = ngx_http_cargo_zone_access(r, shm, stale);
+    rc = ngx_http_cargo_zone_access(r, shm, trust);
 
     if (rc != NGX_OK
         || read->status != NGX_HTTP_OK
@@ -56,7 +58,7 @@ ngx_http_cargo_read_zone(ngx_http_request_t *r, ngx_uint_t stale)
         return rc;
     }
 
-    rc = ngx_http_cargo_zone_thing(r, shm, stale);
+    rc = ngx_http_cargo_zone_thing(r, shm, trust);
 
     if (rc == NGX_OK && !read->thing.restricted && !read->limited) {
         return NGX_OK;
@@ -64,7 +66,7 @@ ngx_http_cargo_read_zone(ngx_http_request_t *r, ngx_uint_t stale)
 
     /* of what is hidden from all who have asked there is nothing else */
 
-    switch (ngx_http_cargo_zone_sight(r, shm, stale)) {
+    switch (ngx_http_cargo_zone_sight(r, shm, trust)) {
 
     case NGX_OK:
         return rc;
@@ -80,7 +82,7 @@ ngx_http_cargo_read_zone(ngx_http_request_t *r, ngx_uint_t stale)
 
 static ngx_int_t
 ngx_http_cargo_zone_access(ngx_http_request_t *r, ngx_cargo_shm_t *shm,
-    ngx_uint_t stale)
+    ngx_http_cargo_trust_e trust)
 {
     cargo_zone_value_t        value;
     ngx_http_cargo_key_t      key;
@@ -102,7 +104,8 @@ ngx_http_cargo_zone_access(ngx_http_request_t *r, ngx_cargo_shm_t *shm,
     ngx_memcpy(&access, value.head, sizeof(ngx_http_cargo_access_t));
 
     if ((access.expires && access.expires <= ngx_time())
-        || !ngx_http_cargo_zone_may_read(shm, &read->question, &value, stale)
+        || !ngx_http_cargo_zone_holds(shm, &value, trust,
+                          ngx_http_cargo_zone_age(shm, &read->question))
         || ngx_http_cargo_zone_names(r, ngx_http_cargo_zone_text,
                                      value.body_len[0], &access)
            != NGX_OK)
@@ -117,7 +120,7 @@ ngx_http_cargo_zone_access(ngx_http_request_t *r, ngx_cargo_shm_t *shm,
     if (read->question.kind == NGX_HTTP_CARGO_READ_CONFIG
         && ctx->account.len
         && read->question.credential.data[0] == 't'
-        && !stale
+        && trust == NGX_HTTP_CARGO_TRUST_ALL
         && ngx_time() - access.touched >= NGX_HTTP_CARGO_TOUCH)
     {
         (void) ngx_http_cargo_flight_join(r, 1);
@@ -127,17 +130,30 @@ ngx_http_cargo_zone_access(ngx_http_request_t *r, ngx_cargo_shm_t *shm,
 }
 
 
-/* who is nobody loses nothing that he had */
-
 static ngx_uint_t
-ngx_http_cargo_zone_may_read(ngx_cargo_shm_t *shm,
-    ngx_http_cargo_question_t *q, cargo_zone_value_t *value, ngx_uint_t stale)
+ngx_http_cargo_zone_holds(ngx_cargo_shm_t *shm, cargo_zone_value_t *value,
+    ngx_http_cargo_trust_e trust, time_t age)
 {
-    time_t  age;
+    switch (trust) {
 
-    age = (q->credential.data[0] == 'n') ? shm->stale : shm->stale_access;
+    case NGX_HTTP_CARGO_TRUST_ALL:
+        return 1;
 
-    return !stale || ngx_cargo_shm_usable(shm, value->stored, age);
+    case NGX_HTTP_CARGO_TRUST_RECENT:
+        return ngx_cargo_shm_recent(value->stored);
+
+    default: /* NGX_HTTP_CARGO_TRUST_STALE */
+        return ngx_cargo_shm_usable(shm, value->stored, age);
+    }
+}
+
+
+/* who is nobody has no rights that could have been taken from him */
+
+static time_t
+ngx_http_cargo_zone_age(ngx_cargo_shm_t *shm, ngx_http_cargo_question_t *q)
+{
+    return q->credential.data[0] == 'n' ? shm->stale : shm->stale_access;
 }
 
 
@@ -184,7 +200,7 @@ ngx_http_cargo_zone_names(ngx_http_request_t *r, u_char *text, size_t len,
 
 static ngx_int_t
 ngx_http_cargo_zone_sight(ngx_http_request_t *r, ngx_cargo_shm_t *shm,
-    ngx_uint_t stale)
+    ngx_http_cargo_trust_e trust)
 {
     ngx_str_t                sentence;
     cargo_zone_value_t       value;
@@ -200,7 +216,8 @@ ngx_http_cargo_zone_sight(ngx_http_request_t *r, ngx_cargo_shm_t *shm,
         || cargo_zone_fetch(&shm->zone, &key.zone, ngx_time(), 0,
                             ngx_http_cargo_zone_text, &value)
            != CARGO_OK
-        || !ngx_http_cargo_zone_may_read(shm, &read->question, &value, stale))
+        || !ngx_http_cargo_zone_holds(shm, &value, trust,
+                          ngx_http_cargo_zone_age(shm, &read->question)))
     {
         return NGX_DECLINED;
     }
@@ -224,7 +241,7 @@ ngx_http_cargo_zone_sight(ngx_http_request_t *r, ngx_cargo_shm_t *shm,
 
 static ngx_int_t
 ngx_http_cargo_zone_thing(ngx_http_request_t *r, ngx_cargo_shm_t *shm,
-    ngx_uint_t stale)
+    ngx_http_cargo_trust_e trust)
 {
     int                     body, wanted;
     u_char                 *buffer;
@@ -260,7 +277,7 @@ ngx_http_cargo_zone_thing(ngx_http_request_t *r, ngx_cargo_shm_t *shm,
             return NGX_DECLINED;
         }
 
-        if (stale && !ngx_cargo_shm_usable(shm, value.stored, shm->stale)) {
+        if (!ngx_http_cargo_zone_holds(shm, &value, trust, shm->stale)) {
             ngx_http_cargo_zone_release(shm, &value, body);
             return NGX_DECLINED;
         }

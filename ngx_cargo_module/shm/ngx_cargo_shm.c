@@ -244,6 +244,17 @@ ngx_cargo_shm_fresh(ngx_cargo_shm_t *shm)
 
 
 ngx_uint_t
+ngx_cargo_shm_recent(time_t stored)
+{
+    time_t  age;
+
+    age = ngx_time() - stored;
+
+    return age >= 0 && age < NGX_CARGO_SHM_LEASE_MIN / 1000;
+}
+
+
+ngx_uint_t
 ngx_cargo_shm_usable(ngx_cargo_shm_t *shm, time_t stored, time_t age)
 {
     return ngx_time() - ngx_max((time_t) shm->state->confirmed, stored) <= age;

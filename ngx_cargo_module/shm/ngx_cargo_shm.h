@@ -68,6 +68,9 @@ char *ngx_cargo_shm_add(ngx_conf_t *cf, ngx_cargo_shm_t **shm,
 /* entries may be answers */
 ngx_uint_t ngx_cargo_shm_fresh(ngx_cargo_shm_t *shm);
 
+/* what was stored then is younger than the shortest lease */
+ngx_uint_t ngx_cargo_shm_recent(time_t stored);
+
 /*
  * What was stored then was right at most so many seconds ago: when it was
  * stored, or when it was found that nothing had changed.
