@@ -10,6 +10,7 @@ static ngx_int_t ngx_http_cargo_download_api(ngx_http_request_t *r,
     ngx_http_cargo_ctx_t *ctx);
 static ngx_int_t ngx_http_cargo_download_file(ngx_http_request_t *r,
     ngx_http_cargo_ctx_t *ctx);
+static ngx_uint_t ngx_http_cargo_hex(ngx_str_t *text);
 static ngx_int_t ngx_http_cargo_download_read(ngx_http_request_t *r,
     ngx_http_cargo_ctx_t *ctx);
 static void ngx_http_cargo_download_answered(ngx_http_request_t *r);
@@ -142,7 +143,6 @@ static ngx_int_t
 ngx_http_cargo_download_file(ngx_http_request_t *r,
     ngx_http_cargo_ctx_t *ctx)
 {
-    size_t       i;
     ngx_str_t    path, segments[4], *crate, *checksum, *file;
     ngx_uint_t   n, skip;
 
@@ -164,17 +164,11 @@ ngx_http_cargo_download_file(ngx_http_request_t *r,
         || file->len < crate->len + sizeof("-.crate") - 1
         || ngx_strncmp(file->data, crate->data, crate->len) != 0
         || file->data[crate->len] != '-'
-        || ngx_strncmp(file->data + file->len - 6, ".crate", 6) != 0)
+        || ngx_strncmp(file->data + file->len - 6, ".crate", 6) != 0
+        || !ngx_http_cargo_hex(checksum))
     {
         return ngx_http_cargo_refuse(r, NGX_HTTP_NOT_FOUND,
                                      "no crate has this path");
-    }
-
-    for (i = 0; i < NGX_CARGO_BLOB_HEX; i++) {
-        if (ngx_hextoi(checksum->data + i, 1) == NGX_ERROR) {
-            return ngx_http_cargo_refuse(r, NGX_HTTP_NOT_FOUND,
-                                         "no crate has this path");
-        }
     }
 
     ctx->checksum = *checksum;
@@ -183,6 +177,26 @@ ngx_http_cargo_download_file(ngx_http_request_t *r,
     ctx->version.len = file->len - crate->len - (sizeof("-.crate") - 1);
 
     return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_cargo_hex(ngx_str_t *text)
+{
+    u_char  ch;
+    size_t  i;
+
+    for (i = 0; i < text->len; i++) {
+        ch = text->data[i] | 0x20;
+
+        if (!((text->data[i] >= '0' && text->data[i] <= '9')
+              || (ch >= 'a' && ch <= 'f')))
+        {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 

@@ -157,6 +157,7 @@ ngx_http_cargo_send(ngx_http_request_t *r, const char *content_type,
     b->last = ngx_cpymem(b->last, body->data, body->len);
     b->last_buf = (r == r->main) ? 1 : 0;
     b->last_in_chain = 1;
+    b->temporary = (body->len != 0);
     b->sync = (body->len == 0);
 
     out.buf = b;
