@@ -3,6 +3,7 @@
 #   make            builds the module and cargoctl
 #   make run        sets up and starts a registry in ./var on port 8080
 #   make test       sets up and runs all tests
+#   make bench      measures it side by side with plain nginx and pgbench
 #   make help       lists the rest
 
 SHELL       = /bin/bash
@@ -56,6 +57,9 @@ help:
 	@echo "make run       sets up and starts a registry: DATA=$(DATA) PORT=$(PORT)"
 	@echo "make test      sets up and runs all tests (TESTS='t/yank.t ...' some)"
 	@echo "make test-asan the same with ASan and UBSan in module and nginx"
+	@echo "make bench     measures it side by side with plain nginx and pgbench"
+	@echo "               (SCALE=200000 also at the size of crates.io, ROWS='304"
+	@echo "               miss ...' some, ROUNDS=$(ROUNDS), SECONDS=$(SECONDS))"
 	@echo "make static    an nginx with the module linked in: $(OBJS)/static/nginx"
 	@echo "make install   module, cargoctl, manual, sql, conf (DESTDIR, prefix)"
 	@echo "make clean     removes $(OBJS)"
@@ -64,8 +68,8 @@ help:
 
 # the module
 
-MODULE_SRC  = config $(wildcard $(SRC)/core/* $(SRC)/pg/* $(SRC)/blob/* \
-                $(SRC)/http/*)
+MODULE_SRC  = config $(wildcard $(SRC)/core/* $(SRC)/pg/* $(SRC)/shm/* \
+                $(SRC)/blob/* $(SRC)/http/*)
 
 $(MODULE): $(MODULE_SRC) conf/build-nginx.sh
 	@OBJS="$(OBJS)" NGX_SRC="$(NGX_SRC)" CC="$(CC)" CFLAGS="$(CFLAGS)" \
@@ -149,6 +153,18 @@ test: packages-build-run-test
 test-asan: packages-build-run-test
 	@OBJS="$(OBJS)/asan" NGX_SRC="$(NGX_SRC)" conf/test-asan.sh
 
+# by arguments: SECONDS is bash's own in the environment
+
+ROWS        =
+SCALE       = 0
+ROUNDS      = 5
+SECONDS     = 2
+
+bench: packages-build-run-bench
+	@$(MAKE) --no-print-directory all
+	@OBJS="$(OBJS)" t/bench/run --rows "$(ROWS)" --scale "$(SCALE)" \
+	    --rounds "$(ROUNDS)" --seconds "$(SECONDS)"
+
 
 # installing
 
@@ -168,4 +184,4 @@ install: all
 clean:
 	rm -rf $(OBJS)
 
-.PHONY: all help static run unit test test-asan install clean packages-%
+.PHONY: all help static run unit test test-asan bench install clean packages-%

@@ -1,9 +1,9 @@
 #!/bin/sh
 #
-# usage: install-packages.sh [build] [run] [test]
+# usage: install-packages.sh [build] [run] [test] [bench]
 #
-# Installs the Debian packages that are missing for building, running and
-# testing, and says which; does nothing when none is.
+# Installs the Debian packages that are missing for building, running, testing
+# and measuring, and says which; does nothing when none is.
 #
 # Debian starts the services of a package when it installs it: nginx on port
 # 80, PostgreSQL with a cluster "main".  Nobody asked for these here, so while
@@ -63,6 +63,10 @@ packages_of()
         echo curl openssl perl strace libcmocka-dev "postgresql-$major-pgtap" \
              libtap-parser-sourcehandler-pgtap-perl
         ;;
+    bench)
+        # pgbench comes with PostgreSQL's server
+        echo nghttp2-client openssl perl wrk
+        ;;
     esac
 }
 
@@ -116,10 +120,11 @@ remove_policy()
 
 for set in "$@"; do
     case $set in
-    build|run|test)
+    build|run|test|bench)
         ;;
     *)
-        die "\"$set\" is not a set of packages; there are build, run, test"
+        die "\"$set\" is not a set of packages; there are build, run, test," \
+            "bench"
         ;;
     esac
 done

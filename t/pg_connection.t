@@ -15,7 +15,9 @@ use Test::Cargo;
 use Test::Cargo::Database;
 use Test::Cargo::Proxy;
 
-my $DOCUMENT = '/index/3/f/foo';
+# reads that are not remembered
+my $README = '/api/v1/crates/foo/1.0.0/readme';
+my $SUMMARY = '/api/v1/summary';
 my $YANK = '/api/v1/crates/foo/1.0.0/yank';
 
 my $t = Test::Cargo->new();
@@ -25,11 +27,13 @@ $t->postgres();
 my $proxy = Test::Cargo::Proxy->start($t);
 my $token = $t->account('alice');
 
-$t->nginx(conninfo => $proxy->conninfo(), http => 'cargo_postgres_timeout 3s;');
+$t->nginx(conninfo => $proxy->conninfo(), http => conf('timeout 3s'));
 
-is($t->publish($token, { name => 'foo' })->{status}, 200, 'published');
+is($t->publish($token, { name => 'foo', readme => 'Read me',
+                         readme_file => 'README.md' })->{status}, 200,
+   'published');
 
-my $expected = $t->get($DOCUMENT)->{body};
+my $expected = $t->get($README)->{body};
 
 connections_have_a_limit();
 idle_connections_survive();
@@ -44,11 +48,23 @@ too_many_connections();
 $t->done();
 
 
+# The listener has no part in this.
+
+sub conf {
+    return join '', 'cargo_postgres_listen "' . $t->conninfo() . '";',
+                    map { "cargo_postgres_$_;" } @_;
+}
+
+
+# Those of requests, without the one that listens.
+
+sub sessions { return backends($t, "query !~ 'changes'") }
+
+
 sub all_answered {
     my ($name) = @_;
 
-    my @uris = ('/index/config.json', $DOCUMENT,
-                '/api/v1/crates/foo/1.0.0/download');
+    my @uris = ($SUMMARY, $README, '/api/v1/crates/foo');
 
     is(join(' ', map { $t->get($_)->{status} } @uris), '200 200 200', $name);
 }
@@ -56,8 +72,8 @@ sub all_answered {
 
 sub connections_have_a_limit {
     my @requests = map {
-        (start_request($t, 'GET', '/index/config.json'),
-         start_request($t, 'GET', $DOCUMENT),
+        (start_request($t, 'GET', $SUMMARY),
+         start_request($t, 'GET', $README),
          start_request($t, 'DELETE', $YANK, Authorization => $token))
     } 1 .. 40;
 
@@ -73,29 +89,29 @@ sub connections_have_a_limit {
     cmp_ok($accepted, '<=', 4, 'over no more than two connections for reads'
                                . ' and two for writes');
     cmp_ok($accepted, '>=', 2, 'reads and writes do not share one');
-    is(backends($t), $accepted, 'PostgreSQL sees the same');
+    is(sessions(), $accepted, 'PostgreSQL sees the same');
 }
 
 
 sub idle_connections_survive {
-    $t->write_config(http => 'cargo_postgres_timeout 200ms;'
-                             . ' cargo_postgres_connect_timeout 200ms;');
+    $t->write_config(http => conf('timeout 200ms',
+                                   'connect_timeout 200ms'));
     $t->reload_nginx();
-    $t->wait_for(sub { $t->workers() == 1 && backends($t) == 0 });
+    $t->wait_for(sub { $t->workers() == 1 && sessions() == 0 });
 
     all_answered('three reads');
 
     my $accepted = $proxy->accepted();
 
     # longer than every timer of the configuration
-    $t->wait_for(sub { backends($t) == 0 }, 1);
+    $t->wait_for(sub { sessions() == 0 }, 1);
 
     all_answered('and three more after a pause');
     is($proxy->accepted(), $accepted, 'on the connections that were there');
 
-    $t->write_config(http => 'cargo_postgres_timeout 3s;');
+    $t->write_config(http => conf('timeout 3s'));
     $t->reload_nginx();
-    $t->wait_for(sub { $t->workers() == 1 && backends($t) == 0 });
+    $t->wait_for(sub { $t->workers() == 1 && sessions() == 0 });
 }
 
 
@@ -119,33 +135,33 @@ sub prepared_anew_after_reconnect {
 # What DISCARD ALL does to a session, or a pooler that gives us another one.
 
 sub prepared_statements_disappear {
-    my $original = definition('cargo.index_config');
+    my $original = definition('cargo.show_registry');
 
-    replace('cargo.index_config', <<'SQL');
-create or replace function cargo.index_config(
-    registry text, caller cargo.caller, out status int, out body text,
-    out account text, out token_name text, out auth_required boolean)
+    replace('cargo.show_registry', <<'SQL');
+create or replace function cargo.show_registry(
+    registry text, caller cargo.caller, base_url text, part text, name text,
+    query jsonb,
+    out status integer, out body text, out account text, out token_name text)
 language plpgsql security definer as $$
 begin
     execute 'deallocate all';
     status := 200;
-    body := '';
-    auth_required := false;
+    body := '{}';
 end $$
 SQL
 
     # both connections for reads learn it
     for my $try (1 .. 3) {
-        my @forgetful = map { start_request($t, 'GET', '/index/config.json') }
+        my @forgetful = map { start_request($t, 'GET', $SUMMARY) }
             1 .. 4;
 
         is(join(' ', map { $_->receive()->{status} } @forgetful),
            '200 200 200 200', "the sessions forget their statements ($try)");
-        is($t->get($DOCUMENT)->{body}, $expected,
+        is($t->get($README)->{body}, $expected,
            "a read is prepared again and answered ($try)");
     }
 
-    replace('cargo.index_config', $original);
+    replace('cargo.show_registry', $original);
 
     is(log_lines($t, qr/26000/), 0, 'which nobody needs to know');
 }
@@ -170,29 +186,29 @@ sub replace {
 # A migration while nginx runs: the function has a column more, then not.
 
 sub result_type_changes {
-    my $original = definition('cargo.index_document');
+    my $original = definition('cargo.readme');
     my $longer = <<'SQL';
-create function cargo.index_document(
-    registry text, caller cargo.caller, crate text, out status int,
-    out body text, out account text, out token_name text, out modified bigint,
-    out auth_required boolean, out extra int)
+create function cargo.readme(
+    registry text, caller cargo.caller, crate text, version text,
+    out status integer, out body text, out account text, out token_name text,
+    out extra int)
 language sql security definer as $$
-    select 200, 'from the new function', '', '', 1, false, 7
+    select 200, 'from the new function', null::text, null::text, 7
 $$
 SQL
 
     for my $try (1 .. 3) {
-        replace('cargo.index_document', $longer, 1);
+        replace('cargo.readme', $longer, 1);
 
-        my @new = map { start_request($t, 'GET', $DOCUMENT) } 1 .. 6;
+        my @new = map { start_request($t, 'GET', $README) } 1 .. 6;
 
         is(join(' ', map { $_->receive()->{body} } @new),
            join(' ', ('from the new function') x 6),
            "reads go on when the result type changes ($try)");
 
-        replace('cargo.index_document', $original, 1);
+        replace('cargo.readme', $original, 1);
 
-        is($t->get($DOCUMENT)->{body}, $expected,
+        is($t->get($README)->{body}, $expected,
            "and when it changes back ($try)");
     }
 
@@ -201,14 +217,14 @@ SQL
 
 
 sub replaced_under_load {
-    my $original = definition('cargo.index_document');
+    my $original = definition('cargo.readme');
 
     my $reader = in_background($t, sub {
         my %seen;
         my $end = Time::HiRes::time() + 2;
 
         while (Time::HiRes::time() < $end) {
-            my $r = $t->get($DOCUMENT);
+            my $r = $t->get($README);
             $seen{ $r->{body} eq $expected ? 'right' : $r->{status} }++;
         }
 
@@ -218,7 +234,7 @@ sub replaced_under_load {
     my $replaced = 0;
 
     while ($replaced < 15) {
-        replace('cargo.index_document', $original);
+        replace('cargo.readme', $original);
         $replaced++;
     }
 
@@ -228,43 +244,42 @@ sub replaced_under_load {
 
 
 sub prepare_off {
-    my $original = definition('cargo.index_document');
+    my $original = definition('cargo.readme');
 
-    replace('cargo.index_document', <<'SQL');
-create or replace function cargo.index_document(
-    registry text, caller cargo.caller, crate text, out status int,
-    out body text, out account text, out token_name text, out modified bigint,
-    out auth_required boolean)
+    replace('cargo.readme', <<'SQL');
+create or replace function cargo.readme(
+    registry text, caller cargo.caller, crate text, version text,
+    out status integer, out body text, out account text, out token_name text)
 language sql security definer as $$
     select 200, (select coalesce(string_agg(name, ' '), 'none')
-                 from pg_prepared_statements), '', '', 1, false
+                 from pg_prepared_statements), null::text, null::text
 $$
 SQL
 
-    like($t->get($DOCUMENT)->{body}, qr/\bcargo_index_document\b/,
+    like($t->get($README)->{body}, qr/\bcargo_readme\b/,
          'a session has prepared what it is asked');
 
-    $t->write_config(http => 'cargo_postgres_prepare off;');
+    $t->write_config(http => conf('prepare off'));
     $t->reload_nginx();
     $t->wait_for(sub { $t->workers() == 1 });
 
-    my @bodies = map { $t->get($DOCUMENT)->{body} } 1 .. 4;
+    my @bodies = map { $t->get($README)->{body} } 1 .. 4;
 
     is("@bodies", 'none none none none',
        'with cargo_postgres_prepare off it prepares nothing');
 
-    replace('cargo.index_document', $original);
+    replace('cargo.readme', $original);
 
-    is($t->get($DOCUMENT)->{body}, $expected, 'and a document is right');
+    is($t->get($README)->{body}, $expected, 'and a document is right');
     is($t->delete($YANK, Authorization => $token)->{status}, 200,
        'and a write works');
     is($t->put('/api/v1/crates/foo/1.0.0/unyank', '',
                Authorization => $token)->{status}, 200, 'and another');
     is($t->publish($token, { name => 'unprepared' })->{status}, 200,
        'and a publish');
-    is($t->get($DOCUMENT . 'x')->{status}, 404, 'and a 404 is one');
+    is($t->get($README . 'x')->{status}, 404, 'and a 404 is one');
 
-    $t->write_config(http => 'cargo_postgres_timeout 1s;');
+    $t->write_config(http => conf('timeout 1s'));
     $t->reload_nginx();
     $t->wait_for(sub { $t->workers() == 1 });
 }
@@ -273,22 +288,23 @@ SQL
 # Each session dies when it is asked something: no hot loop.
 
 sub a_server_that_dies_at_once {
-    my $original = definition('cargo.index_config');
+    my $original = definition('cargo.show_registry');
 
-    replace('cargo.index_config', <<'SQL');
-create or replace function cargo.index_config(
-    registry text, caller cargo.caller, out status int, out body text,
-    out account text, out token_name text, out auth_required boolean)
+    replace('cargo.show_registry', <<'SQL');
+create or replace function cargo.show_registry(
+    registry text, caller cargo.caller, base_url text, part text, name text,
+    query jsonb,
+    out status integer, out body text, out account text, out token_name text)
 language plpgsql security definer as $$
 begin
     perform pg_terminate_backend(pg_backend_pid());
 end $$
 SQL
-    $t->sql('alter function cargo.index_config owner to postgres');
+    $t->sql('alter function cargo.show_registry owner to postgres');
 
     my $accepted = $proxy->accepted();
 
-    my @requests = map { start_request($t, 'GET', '/index/config.json') }
+    my @requests = map { start_request($t, 'GET', $SUMMARY) }
         1 .. 20;
     my %seen;
     $seen{ $_->receive()->{status} }++ for @requests;
@@ -297,10 +313,10 @@ SQL
     cmp_ok($proxy->accepted() - $accepted, '<', 15,
            'is not asked for ever, nor in a hot loop');
 
-    replace('cargo.index_config', $original);
-    $t->sql('alter function cargo.index_config owner to cargo');
+    replace('cargo.show_registry', $original);
+    $t->sql('alter function cargo.show_registry owner to cargo');
 
-    is($t->get('/index/config.json')->{status}, 200, 'and is forgotten');
+    is($t->get($SUMMARY)->{status}, 200, 'and is forgotten');
 }
 
 
@@ -312,18 +328,19 @@ sub too_many_connections {
 
     my @held = map { hold($t, 'select 1') } 1 .. 5;
 
-    my ($r, $seconds) = timed(sub { $t->get($DOCUMENT) });
+    my ($r, $seconds) = timed(sub { $t->get($README) });
 
     is($r->{status}, 503, 'PostgreSQL has no connection to spare: 503');
     like($r->{body}, qr/database/, 'with a reason');
     cmp_ok($seconds, '<', 2, 'in time');
 
-    my @refused = log_lines($t, qr/connection slots|too many clients/);
+    my @refused = grep { /\(reads\)/ }
+                  log_lines($t, qr/connection slots|too many clients/);
 
     is(scalar @refused, 1, "the log has PostgreSQL's words, once");
 
     release($t, $_) for @held;
 
-    ok($t->wait_for(sub { $t->get($DOCUMENT)->{status} == 200 }, 3),
+    ok($t->wait_for(sub { $t->get($README)->{status} == 200 }, 3),
        'and all is well when there are some again');
 }

@@ -98,8 +98,8 @@ sub refuses_at_once_later {
     my $slowest = 0;
 
     for (1 .. 10) {
-        for my $uri ('/index/config.json', '/index/3/f/foo',
-                     '/api/v1/crates/foo/1.0.0/download')
+        for my $uri ('/index/config.json', '/api/v1/summary',
+                     '/index/3/f/foo', '/api/v1/crates/foo/1.0.0/download')
         {
             my ($r, $seconds) = timed(sub { $t->get($uri) });
 
@@ -146,7 +146,7 @@ sub recovers {
 
     my ($status, $seconds) = timed(sub {
         $t->wait_for(sub {
-            $t->get('/index/config.json')->{status} == 200
+            $t->get('/api/v1/summary')->{status} == 200
         }, 10)
     });
 
@@ -197,7 +197,7 @@ sub publish_in_an_outage {
     isnt(rows($t), $before, 'the first did write');
     is(join(' ', blob_files($t, 'tmp')), '', 'no temporary file is left');
 
-    $t->wait_for(sub { $t->get('/index/config.json')->{status} == 200 });
+    $t->wait_for(sub { $t->get('/api/v1/summary')->{status} == 200 });
     is($t->publish($token, { name => 'impatient' })->{status}, 200,
        'the next try succeeds');
 }
@@ -243,7 +243,7 @@ sub restart_under_load {
             my %seen;
 
             while (Time::HiRes::time() < $end) {
-                for my $uri ('/index/config.json', '/index/ba/ck/back') {
+                for my $uri ('/api/v1/summary', '/api/v1/crates/back') {
                     $seen{ $t->get($uri)->{status} }++;
                 }
             }
@@ -274,6 +274,6 @@ sub restart_under_load {
        "$mode restart: none with other than 200 or 503");
     cmp_ok($seen{503} // 0, '<=', 1,
            "$mode restart: hardly any 503, since reads are tried again");
-    is($t->get('/index/config.json')->{status}, 200,
+    is($t->get('/api/v1/summary')->{status}, 200,
        "$mode restart: and all is well after it");
 }

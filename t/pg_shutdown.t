@@ -17,7 +17,8 @@ use Test::Cargo;
 use Test::Cargo::Database;
 use Test::Cargo::Proxy;
 
-my $DOCUMENT = '/index/3/f/foo';
+# what is not remembered
+my $DOCUMENT = '/api/v1/crates/foo';
 my $DOWNLOAD = '/api/v1/crates/foo/1.0.0/download';
 my $YANK = '/api/v1/crates/foo/1.0.0/yank';
 my $SIZE = 2_000_000;

@@ -52,7 +52,9 @@ sub conf {
     my (%set) = (timeout => '700ms', connect_timeout => '10s', queue => 100,
                  connections => 'read=1 write=1', @_);
 
-    return join ' ', map { "cargo_postgres_$_ $set{$_};" } sort keys %set;
+    # the listener has no part in this, nor what is remembered
+    return join ' ', map({ "cargo_postgres_$_ $set{$_};" } sort keys %set),
+                     'cargo_postgres_listen "' . $t->conninfo() . '";';
 }
 
 
@@ -72,7 +74,7 @@ sub yank { return $t->delete($YANK, Authorization => $token) }
 
 sub reader { return $t->sql(<<'SQL') }
 select pid from pg_stat_activity
-where usename = 'cargo_web' and query ~ 'index_(config|document)'
+where usename = 'cargo_web' and query ~ 'show_(crate|registry)'
 order by backend_start desc limit 1
 SQL
 
@@ -106,17 +108,17 @@ sub times_out {
 
 
 sub a_query_that_ends_late {
-    is($t->get('/index/3/f/foo')->{status}, 200, 'a document is there');
+    is($t->get('/api/v1/crates/foo')->{status}, 200, 'a crate is there');
 
     my $before = reader();
     my $accepted = $proxy->accepted();
     my $held = hold($t, $LOCK);
 
-    my ($r, $seconds) = timed(sub { $t->get('/index/3/f/foo') });
+    my ($r, $seconds) = timed(sub { $t->get('/api/v1/crates/foo') });
 
     times_out('a query behind a lock', $r, $seconds, 0.7);
 
-    my $waiting = start_request($t, 'GET', '/index/3/f/foo');
+    my $waiting = start_request($t, 'GET', '/api/v1/crates/foo');
 
     release($t, $held);
 
@@ -133,7 +135,7 @@ sub a_query_that_does_not_end {
     my $before = reader();
     my $held = hold($t, $LOCK);
 
-    my ($r, $seconds) = timed(sub { $t->get('/index/config.json') });
+    my ($r, $seconds) = timed(sub { $t->get('/api/v1/summary') });
 
     times_out('a query that does not end', $r, $seconds, 0.7);
     others_are_served('a query that does not end');
@@ -143,7 +145,7 @@ sub a_query_that_does_not_end {
 
     release($t, $held);
 
-    is($t->get('/index/config.json')->{status}, 200, 'later requests work');
+    is($t->get('/api/v1/summary')->{status}, 200, 'later requests work');
     isnt(reader(), $before, 'on a new connection');
 }
 
@@ -157,7 +159,7 @@ sub a_write_that_hangs {
                                 Authorization => $token, 'Content-Length' => 0);
     my $start = Time::HiRes::time();
 
-    my ($r, $seconds) = timed(sub { $t->get('/index/3/f/foo') });
+    my ($r, $seconds) = timed(sub { $t->get('/api/v1/crates/foo') });
 
     is($r->{status}, 200, 'reads do not wait for a write');
     cmp_ok($seconds, '<', 0.4, 'not at all');
@@ -181,12 +183,12 @@ sub the_queue_of_cold_connections {
     $proxy->stall();
 
     my $start = Time::HiRes::time();
-    my @waiting = map { start_request($t, 'GET', '/index/3/f/foo') } 1 .. 4;
+    my @waiting = map { start_request($t, 'GET', '/api/v1/crates/foo') } 1 .. 4;
 
     $t->wait_for(sub { $proxy->accepted() > 0 });
     others_are_served('in the middle of connecting');
 
-    my ($r, $seconds) = timed(sub { $t->get('/index/3/f/foo') });
+    my ($r, $seconds) = timed(sub { $t->get('/api/v1/crates/foo') });
 
     is($r->{status}, 503, 'with a queue of four the fifth waiter gets 503');
     like($r->{body}, qr/overloaded/, 'and is told why');
@@ -200,7 +202,7 @@ sub the_queue_of_cold_connections {
     is(join(' ', map { $_->receive()->{status} } @waiting[1 .. 3]),
        '503 503 503', 'the others as well');
 
-    my @late = map { start_request($t, 'GET', '/index/3/f/foo') } 1 .. 4;
+    my @late = map { start_request($t, 'GET', '/api/v1/crates/foo') } 1 .. 4;
 
     $proxy->pass();
 
@@ -241,15 +243,15 @@ sub the_queue_of_writes {
 
 sub the_queue_of_reads {
     reconfigure(queue => 4, timeout => '4s');
-    is($t->get('/index/3/f/foo')->{status}, 200, 'a connection is open');
+    is($t->get('/api/v1/crates/foo')->{status}, 200, 'a connection is open');
 
     $proxy->stall();
 
-    my @waiting = map { start_request($t, 'GET', '/index/3/f/foo') } 1 .. 36;
+    my @waiting = map { start_request($t, 'GET', '/api/v1/crates/foo') } 1 .. 36;
 
     others_are_served('with 36 reads waiting');
 
-    my ($r, $seconds) = timed(sub { $t->get('/index/3/f/foo') });
+    my ($r, $seconds) = timed(sub { $t->get('/api/v1/crates/foo') });
 
     is($r->{status}, 503, 'the 37th read is one too many');
     cmp_ok($seconds, '<', 0.2, 'and is told at once');
@@ -270,7 +272,7 @@ sub connect_timeout {
 
     $proxy->stall();
 
-    my ($r, $seconds) = timed(sub { $t->get('/index/3/f/foo') });
+    my ($r, $seconds) = timed(sub { $t->get('/api/v1/crates/foo') });
 
     times_out('a server that is silent to a new connection', $r, $seconds, 1.5);
     cmp_ok($proxy->accepted() - $accepted, '>=', 2,
@@ -280,7 +282,7 @@ sub connect_timeout {
 
     $proxy->pass();
 
-    ok($t->wait_for(sub { $t->get('/index/3/f/foo')->{status} == 200 }, 3),
+    ok($t->wait_for(sub { $t->get('/api/v1/crates/foo')->{status} == 200 }, 3),
        'the service is back when the database speaks');
 }
 
@@ -296,11 +298,11 @@ sub timeouts_of_the_role {
         $t->sql("$alter reset all; $alter set $setting = '300ms'");
         terminate_backends($t);
 
-        is($t->get('/index/3/f/foo')->{status}, 200, "$setting: a read works");
+        is($t->get('/api/v1/crates/foo')->{status}, 200, "$setting: a read works");
 
         my $before = reader();
         my $held = hold($t, $LOCK);
-        my ($r, $seconds) = timed(sub { $t->get('/index/3/f/foo') });
+        my ($r, $seconds) = timed(sub { $t->get('/api/v1/crates/foo') });
 
         times_out("$setting of the role", $r, $seconds, 0.3);
         is(log_lines($t, qr/failed: $states{$setting} /), 1,
@@ -308,7 +310,7 @@ sub timeouts_of_the_role {
 
         release($t, $held);
 
-        is($t->get('/index/3/f/foo')->{status}, 200, "$setting: and goes on");
+        is($t->get('/api/v1/crates/foo')->{status}, 200, "$setting: and goes on");
         is(reader(), $before, "$setting: on the same connection");
     }
 }

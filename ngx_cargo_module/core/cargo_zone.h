@@ -40,9 +40,9 @@
 #define CARGO_ZONE_CHUNK     512        /* bytes, without its link */
 #define CARGO_ZONE_COPY      4096       /* what is copied under the lock */
 #define CARGO_ZONE_KEY       256        /* longest key */
-#define CARGO_ZONE_HEAD      128        /* longest head */
+#define CARGO_ZONE_HEAD      112        /* longest head */
 #define CARGO_ZONE_BODIES    2
-#define CARGO_ZONE_GROUPS    2          /* generations an entry depends on */
+#define CARGO_ZONE_GROUPS    3          /* generations an entry depends on */
 #define CARGO_ZONE_ALIGN     64         /* of the region: a cache line */
 
 /* after so many seconds a pin belongs to a process that is no more */

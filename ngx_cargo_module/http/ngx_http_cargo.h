@@ -30,6 +30,9 @@
 
 #include "ngx_cargo_blob.h"
 #include "ngx_cargo_pg.h"
+#include "ngx_cargo_shm.h"
+
+#include "ngx_http_cargo_read.h"
 
 #include "cargo_name.h"
 #include "cargo_semver.h"
@@ -68,7 +71,9 @@ typedef enum {
     NGX_HTTP_CARGO_DELETE_CRATE,
     NGX_HTTP_CARGO_DELETE_VERSION,
     NGX_HTTP_CARGO_FOLLOW_CRATE,
-    NGX_HTTP_CARGO_REFUSE_WRITE
+    NGX_HTTP_CARGO_REFUSE_WRITE,
+    NGX_HTTP_CARGO_LISTEN,
+    NGX_HTTP_CARGO_CHANGES
 } ngx_http_cargo_statement_e;
 
 
@@ -101,6 +106,7 @@ typedef struct {
 typedef struct {
     ngx_str_t                    conninfo;
     ngx_cargo_pg_conf_t          pg;
+    ngx_cargo_shm_t             *shm;
     ngx_msec_t                   downloads_flush;
     ngx_array_t                  stores;        /* of ngx_str_t */
 
@@ -154,12 +160,15 @@ typedef enum {
     NGX_HTTP_CARGO_BY_LOGIN         /* of cargo_user */
 } ngx_http_cargo_credential_e;
 
-/* who calls, as the SQL functions take it; an empty text is SQL's null */
+/*
+ * Who calls.  The credential is what the cache knows him by: "t" and the
+ * token's hash, "l" and the login that nginx has authenticated, or "n".
+ */
 typedef struct {
     ngx_http_cargo_credential_e  by;
-    ngx_str_t                    token;     /* its hash */
-    ngx_str_t                    login;
+    ngx_str_t                    credential;
     ngx_str_t                    address;
+    u_char                       token[1 + CARGO_TOKEN_HASH];
 
     /* of a token that cannot be one: what a write is told; 0: it can */
     ngx_int_t                    refused;
@@ -176,7 +185,8 @@ typedef struct {
     ngx_str_t                    name;
     ngx_str_t                    checksum;
 
-    ngx_http_cargo_caller_t     *caller;
+    ngx_http_cargo_caller_t      who;
+    ngx_http_cargo_caller_t     *caller;        /* NULL: not known yet */
     ngx_str_t                    secret;        /* of cargo_token */
     ngx_str_t                    raw_uri;       /* before it was masked */
 
@@ -195,6 +205,9 @@ typedef struct {
     ngx_cargo_pg_job_t          *job;
     ngx_http_cargo_answer_pt     answered;
 
+    /* of the index, or a download */
+    ngx_http_cargo_read_t        read;
+
     /* publish */
     ngx_cargo_blob_upload_t     *upload;
     ngx_http_event_handler_pt    read_body;
@@ -202,13 +215,13 @@ typedef struct {
     /* download: what came out, the file, and the id to count it by */
     ngx_int_t                    download_status;
     ngx_str_t                    blob;
-    ngx_str_t                    version_id;
+    uint64_t                     version_id;
 
     ngx_str_t                    detail;        /* of an error */
     ngx_chain_t                 *error_body;
 
-    unsigned                     evaluated:1;
-    unsigned                     auth_required:1;
+    unsigned                     named:1;       /* registry is known */
+    unsigned                     evaluated:1;   /* and the rest */
     unsigned                     error_sent:1;
 } ngx_http_cargo_ctx_t;
 
@@ -225,6 +238,9 @@ extern const ngx_cargo_pg_statement_t  ngx_http_cargo_statements[];
  * memory.
  */
 ngx_http_cargo_ctx_t *ngx_http_cargo_get_ctx(ngx_http_request_t *r);
+
+/* the same with the registry alone, which is all that most reads need */
+ngx_http_cargo_ctx_t *ngx_http_cargo_named_ctx(ngx_http_request_t *r);
 
 /* the same before variables may be evaluated */
 ngx_http_cargo_ctx_t *ngx_http_cargo_make_ctx(ngx_http_request_t *r);
@@ -248,15 +264,19 @@ ngx_int_t ngx_http_cargo_add_header(ngx_http_request_t *r, const char *name,
     ngx_str_t *value);
 void ngx_http_cargo_drop_header(ngx_http_request_t *r, const char *name);
 
-/* a strong one; tag comes without quotes */
-ngx_int_t ngx_http_cargo_set_etag(ngx_http_request_t *r, ngx_str_t *tag);
+/* the one that was added last */
+ngx_table_elt_t *ngx_http_cargo_last_header(ngx_http_request_t *r);
+
+/* a strong one; tag and suffix come without quotes */
+ngx_int_t ngx_http_cargo_set_etag(ngx_http_request_t *r, ngx_str_t *tag,
+    const char *suffix);
 
 /*
  * Who may keep the answer: everybody, or when it is for those who may read it
  * the caller alone.  lifetime: the other half of Cache-Control.
  */
 ngx_int_t ngx_http_cargo_cache_control(ngx_http_request_t *r,
-    ngx_uint_t auth_required, const char *lifetime);
+    ngx_uint_t private, const char *lifetime);
 
 /* both send and finalize */
 void ngx_http_cargo_send(ngx_http_request_t *r, const char *content_type,
@@ -282,12 +302,30 @@ ngx_int_t ngx_http_cargo_query(ngx_http_request_t *r,
     ngx_http_cargo_statement_e statement, ngx_str_t **params,
     ngx_http_cargo_answer_pt answered);
 
-/* the n-th column of the answer, copied to the request's pool */
-ngx_int_t ngx_http_cargo_answer_field(ngx_http_request_t *r,
-    ngx_http_cargo_answer_t *answer, ngx_uint_t column, ngx_str_t *value);
+/*
+ * The parameters of a function: who calls, then one element of params for
+ * each that is left.
+ */
+ngx_int_t ngx_http_cargo_query_params(ngx_http_request_t *r,
+    ngx_cargo_pg_job_t *job, ngx_str_t **params);
 
-ngx_uint_t ngx_http_cargo_answer_flag(ngx_http_cargo_answer_t *answer,
-    ngx_uint_t column);
+/*
+ * Status and body; 503 or 500 and a sentence when there is no answer.  reads:
+ * it was no write.
+ */
+void ngx_http_cargo_read_answer(ngx_cargo_pg_job_t *job, ngx_uint_t reads,
+    ngx_http_cargo_answer_t *answer);
+
+/* what to say with 503 of a job that was not taken: what submitting it gave */
+ngx_str_t ngx_http_cargo_not_taken(ngx_int_t rc);
+
+/*
+ * While a request waits, a client that goes away ends it.  The wait is over:
+ * 0 when the request has been sent elsewhere by "post_action".
+ */
+void ngx_http_cargo_wait(ngx_http_request_t *r);
+ngx_uint_t ngx_http_cargo_waited(ngx_http_request_t *r,
+    ngx_http_cargo_ctx_t *ctx);
 
 /* what was answered is no success: finalizes with it */
 void ngx_http_cargo_refuse_answer(ngx_http_request_t *r,
@@ -460,10 +498,24 @@ char *ngx_http_cargo_download_root(ngx_conf_t *cf,
 ngx_int_t ngx_http_cargo_add_variables(ngx_conf_t *cf);
 
 
+/* ngx_http_cargo_changes.c */
+
+/* in the one worker that listens for all */
+void ngx_http_cargo_changes_init(ngx_cargo_shm_t *shm);
+
+/*
+ * A write of this server was answered: what it has changed, or may have, is
+ * to be asked for anew before the client hears of it.
+ */
+void ngx_http_cargo_written(ngx_http_request_t *r, ngx_cargo_pg_job_t *job,
+    ngx_uint_t status);
+
+
 /* ngx_http_cargo_counts.c */
 
-void ngx_http_cargo_counts_init(ngx_cycle_t *cycle, ngx_msec_t interval);
-void ngx_http_cargo_count(ngx_str_t *version_id);
+void ngx_http_cargo_counts_init(ngx_cycle_t *cycle, ngx_cargo_shm_t *shm,
+    ngx_msec_t interval);
+void ngx_http_cargo_count(uint64_t version_id);
 
 
 #endif /* NGX_HTTP_CARGO_H */

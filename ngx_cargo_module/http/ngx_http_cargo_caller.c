@@ -10,13 +10,16 @@
  */
 
 
+static ngx_int_t ngx_http_cargo_plain_token(ngx_http_request_t *r,
+    ngx_http_cargo_caller_t *caller);
 static ngx_int_t ngx_http_cargo_find_caller(ngx_http_request_t *r,
     ngx_http_cargo_caller_t *caller, cargo_arena_t *arena);
 static ngx_int_t ngx_http_cargo_authorization(ngx_http_request_t *r,
     cargo_arena_t *arena, cargo_str_t *token, cargo_error_t *error);
-static ngx_int_t ngx_http_cargo_by_token(ngx_http_request_t *r,
-    ngx_http_cargo_caller_t *caller, ngx_http_cargo_credential_e by,
-    cargo_str_t token);
+static ngx_int_t ngx_http_cargo_by_token(ngx_http_cargo_caller_t *caller,
+    ngx_http_cargo_credential_e by, cargo_str_t token);
+static ngx_int_t ngx_http_cargo_by_login(ngx_http_request_t *r,
+    ngx_http_cargo_caller_t *caller, ngx_str_t *login);
 static ngx_int_t ngx_http_cargo_by_no_token(ngx_http_request_t *r,
     ngx_http_cargo_caller_t *caller, cargo_error_t *error);
 static ngx_int_t ngx_http_cargo_login(ngx_http_request_t *r,
@@ -34,31 +37,32 @@ ngx_http_cargo_caller(ngx_http_request_t *r)
     ngx_http_cargo_ctx_t     *ctx;
     ngx_http_cargo_caller_t  *caller;
 
-    ctx = ngx_http_cargo_get_ctx(r);
+    ctx = ngx_http_cargo_named_ctx(r);
 
     if (ctx == NULL || ctx->caller) {
         return ctx ? ctx->caller : NULL;
     }
 
-    caller = ngx_pcalloc(r->pool, sizeof(ngx_http_cargo_caller_t));
-    if (caller == NULL) {
-        return NULL;
+    caller = &ctx->who;
+    caller->address = r->connection->addr_text;
+
+    rc = ngx_http_cargo_plain_token(r, caller);
+
+    if (rc == NGX_DECLINED) {
+        arena = cargo_arena_create(NULL);
+        if (arena == NULL) {
+            return NULL;
+        }
+
+        rc = ngx_http_cargo_find_caller(r, caller, arena);
+
+        cargo_arena_destroy(arena);
     }
-
-    arena = cargo_arena_create(NULL);
-    if (arena == NULL) {
-        return NULL;
-    }
-
-    rc = ngx_http_cargo_find_caller(r, caller, arena);
-
-    cargo_arena_destroy(arena);
 
     if (rc != NGX_OK) {
         return NULL;
     }
 
-    caller->address = r->connection->addr_text;
     ctx->caller = caller;
 
     return caller;
@@ -103,10 +107,43 @@ ngx_http_cargo_hash(ngx_pool_t *pool, cargo_str_t token, ngx_str_t *hash)
 }
 
 
+/* what cargo sends, and nothing at all: most callers are found out here */
+
+static ngx_int_t
+ngx_http_cargo_plain_token(ngx_http_request_t *r,
+    ngx_http_cargo_caller_t *caller)
+{
+    cargo_str_t                 token;
+    ngx_http_cargo_ctx_t       *ctx;
+    ngx_http_cargo_loc_conf_t  *lcf;
+
+    if (r->headers_in.authorization == NULL) {
+        ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
+        lcf = ngx_http_get_module_loc_conf(r, ngx_http_cargo_module);
+
+        if (ctx->secret.len || lcf->user) {
+            return NGX_DECLINED;
+        }
+
+        ngx_str_set(&caller->credential, "n");
+
+        return NGX_OK;
+    }
+
+    token.data = r->headers_in.authorization->value.data;
+    token.len = r->headers_in.authorization->value.len;
+
+    return cargo_token_wellformed(token)
+           ? ngx_http_cargo_by_token(caller, NGX_HTTP_CARGO_BY_HEADER, token)
+           : NGX_DECLINED;
+}
+
+
 static ngx_int_t
 ngx_http_cargo_find_caller(ngx_http_request_t *r,
     ngx_http_cargo_caller_t *caller, cargo_arena_t *arena)
 {
+    ngx_str_t              login;
     cargo_str_t            header, url;
     cargo_error_t          error;
     ngx_http_cargo_ctx_t  *ctx;
@@ -121,21 +158,22 @@ ngx_http_cargo_find_caller(ngx_http_request_t *r,
     }
 
     if (cargo_token_wellformed(header)) {
-        return ngx_http_cargo_by_token(r, caller, NGX_HTTP_CARGO_BY_HEADER,
+        return ngx_http_cargo_by_token(caller, NGX_HTTP_CARGO_BY_HEADER,
                                        header);
     }
 
     if (cargo_token_wellformed(url)) {
-        return ngx_http_cargo_by_token(r, caller, NGX_HTTP_CARGO_BY_URL, url);
+        return ngx_http_cargo_by_token(caller, NGX_HTTP_CARGO_BY_URL, url);
     }
 
-    if (ngx_http_cargo_login(r, &caller->login) != NGX_OK) {
+    ngx_str_null(&login);
+
+    if (ngx_http_cargo_login(r, &login) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    if (caller->login.len) {
-        caller->by = NGX_HTTP_CARGO_BY_LOGIN;
-        return NGX_OK;
+    if (login.len) {
+        return ngx_http_cargo_by_login(r, caller, &login);
     }
 
     /* what is no token is one that nobody has: the database says so */
@@ -145,13 +183,15 @@ ngx_http_cargo_find_caller(ngx_http_request_t *r,
             return NGX_ERROR;
         }
 
-        return ngx_http_cargo_by_token(r, caller, NGX_HTTP_CARGO_BY_HEADER,
+        return ngx_http_cargo_by_token(caller, NGX_HTTP_CARGO_BY_HEADER,
                                        header);
     }
 
     if (url.len) {
-        return ngx_http_cargo_by_token(r, caller, NGX_HTTP_CARGO_BY_URL, url);
+        return ngx_http_cargo_by_token(caller, NGX_HTTP_CARGO_BY_URL, url);
     }
+
+    ngx_str_set(&caller->credential, "n");
 
     if (ctx->secret.len) {
         (void) cargo_refuse(&error, NGX_HTTP_FORBIDDEN,
@@ -201,13 +241,43 @@ ngx_http_cargo_authorization(ngx_http_request_t *r, cargo_arena_t *arena,
 
 
 static ngx_int_t
-ngx_http_cargo_by_token(ngx_http_request_t *r,
-    ngx_http_cargo_caller_t *caller, ngx_http_cargo_credential_e by,
-    cargo_str_t token)
+ngx_http_cargo_by_token(ngx_http_cargo_caller_t *caller,
+    ngx_http_cargo_credential_e by, cargo_str_t token)
 {
-    caller->by = by;
+    if (cargo_token_hash(token, &caller->token[1]) == -1) {
+        return NGX_ERROR;
+    }
 
-    return ngx_http_cargo_hash(r->pool, token, &caller->token);
+    caller->by = by;
+    caller->token[0] = 't';
+
+    caller->credential.data = caller->token;
+    caller->credential.len = sizeof(caller->token);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_cargo_by_login(ngx_http_request_t *r,
+    ngx_http_cargo_caller_t *caller, ngx_str_t *login)
+{
+    u_char  *p;
+
+    p = ngx_pnalloc(r->pool, 1 + login->len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    caller->by = NGX_HTTP_CARGO_BY_LOGIN;
+
+    caller->credential.data = p;
+    caller->credential.len = 1 + login->len;
+
+    *p++ = 'l';
+    ngx_memcpy(p, login->data, login->len);
+
+    return NGX_OK;
 }
 
 
@@ -218,7 +288,10 @@ ngx_http_cargo_by_no_token(ngx_http_request_t *r,
     ngx_str_t              detail;
     ngx_http_cargo_ctx_t  *ctx;
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
+    ctx = ngx_http_cargo_get_ctx(r);
+    if (ctx == NULL) {
+        return NGX_ERROR;
+    }
 
     if (error->status == 0) {
         (void) cargo_refuse(error, NGX_HTTP_FORBIDDEN,

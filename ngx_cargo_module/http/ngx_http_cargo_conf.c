@@ -25,66 +25,9 @@ static char *ngx_http_cargo_check_endpoint(ngx_conf_t *cf,
 static ngx_str_t  ngx_http_cargo_default_base_url =
     ngx_string("$scheme://$http_host");
 
+static ngx_str_t  ngx_http_cargo_default_zone = ngx_string("cargo:16m");
+
 static ngx_str_t  ngx_http_cargo_default_thread_pool = ngx_string("default");
-
-
-char *
-ngx_http_cargo_postgres(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_cargo_main_conf_t *mcf = conf;
-
-    ngx_str_t  *value;
-
-    if (mcf->conninfo.data) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-    mcf->conninfo = value[1];
-
-    return ngx_cargo_pg_parse_conninfo(cf, &mcf->pg, &mcf->conninfo);
-}
-
-
-char *
-ngx_http_cargo_postgres_connections(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf)
-{
-    ngx_http_cargo_main_conf_t *mcf = conf;
-
-    ngx_int_t    n;
-    ngx_str_t   *value;
-    ngx_uint_t   i, *count;
-
-    value = cf->args->elts;
-
-    for (i = 1; i < cf->args->nelts; i++) {
-
-        if (ngx_strncmp(value[i].data, "read=", 5) == 0) {
-            count = &mcf->pg.read_connections;
-            n = ngx_atoi(value[i].data + 5, value[i].len - 5);
-
-        } else if (ngx_strncmp(value[i].data, "write=", 6) == 0) {
-            count = &mcf->pg.write_connections;
-            n = ngx_atoi(value[i].data + 6, value[i].len - 6);
-
-        } else {
-            return "takes read=NUMBER and write=NUMBER";
-        }
-
-        if (*count != NGX_CONF_UNSET_UINT) {
-            return "is duplicate";
-        }
-
-        if (n < 1 || n > 100) {
-            return "takes numbers from 1 to 100: connections of each worker";
-        }
-
-        *count = n;
-    }
-
-    return NGX_CONF_OK;
-}
 
 
 char *
@@ -239,6 +182,7 @@ ngx_http_cargo_create_main_conf(ngx_conf_t *cf)
      *     mcf->conninfo = { 0, NULL };
      *     mcf->pg.keywords = NULL;
      *     mcf->pg.values = NULL;
+     *     mcf->shm = NULL;
      */
 
     mcf->pg.statements = ngx_http_cargo_statements;
@@ -274,7 +218,12 @@ ngx_http_cargo_init_main_conf(ngx_conf_t *cf, void *conf)
     ngx_conf_init_value(mcf->pg.prepare, 1);
     ngx_conf_init_msec_value(mcf->downloads_flush, 10000);
 
-    return NGX_CONF_OK;
+    if (mcf->conninfo.data == NULL || mcf->shm) {
+        return NGX_CONF_OK;
+    }
+
+    return ngx_cargo_shm_add(cf, &mcf->shm, &ngx_http_cargo_default_zone, 1,
+                             &ngx_http_cargo_module);
 }
 
 
@@ -409,7 +358,12 @@ ngx_http_cargo_merge_endpoint(ngx_conf_t *cf, ngx_http_cargo_loc_conf_t *conf,
         return NGX_CONF_OK;
     }
 
-    if (conf->endpoint == NGX_HTTP_CARGO_API && conf->thread_pool == NULL) {
+    /* uploads are checked there, long documents compressed */
+
+    if ((conf->endpoint == NGX_HTTP_CARGO_API
+         || conf->endpoint == NGX_HTTP_CARGO_INDEX)
+        && conf->thread_pool == NULL)
+    {
         conf->thread_pool = ngx_thread_pool_add(cf,
                                        &ngx_http_cargo_default_thread_pool);
         if (conf->thread_pool == NULL) {

@@ -18,8 +18,11 @@
 
 
 char *ngx_http_cargo_postgres(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_cargo_postgres_listen(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_cargo_postgres_connections(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_cargo_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_cargo_index_alias(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_cargo_blobs(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);

@@ -3,53 +3,44 @@
 
 
 /*
- * Downloads are counted here, by version, and sent to the database in
- * batches.  A batch that could not be sent is kept and sent with the next; a
- * batch whose fate is unknown is dropped, so that nothing is counted twice.
- * A worker that exits sends what it has first.
+ * Downloads are counted in shared memory, by version, and sent to the
+ * database in batches by whichever worker comes first.  A batch that could
+ * not be sent is put back; a batch whose fate is unknown is dropped, so that
+ * nothing is counted twice.  The counts outlive a reload and a worker, but
+ * not nginx: a worker that exits sends what there is first.
  */
 
 
 #define NGX_HTTP_CARGO_BATCH_MAX  4096
 
-#define NGX_HTTP_CARGO_BATCH_POOL  16384
-
 
 typedef struct {
-    ngx_rbtree_node_t            node;      /* key: id of the version */
-    ngx_uint_t                   count;
-} ngx_http_cargo_count_t;
-
-
-typedef struct {
-    ngx_pool_t                  *pool;
-    ngx_rbtree_t                 tree;
-    ngx_rbtree_node_t            sentinel;
-    ngx_uint_t                   n;
+    size_t                       n;
+    cargo_zone_count_t           counts[NGX_HTTP_CARGO_BATCH_MAX];
 } ngx_http_cargo_batch_t;
 
 
-static ngx_http_cargo_batch_t *ngx_http_cargo_batch_create(void);
-static ngx_int_t ngx_http_cargo_batch_add(ngx_http_cargo_batch_t *batch,
-    ngx_rbtree_key_t id, ngx_uint_t count);
 static void ngx_http_cargo_counts_timer(ngx_event_t *ev);
+static void ngx_http_cargo_counts_exit(void);
 static void ngx_http_cargo_counts_flush(void);
+static ngx_int_t ngx_http_cargo_counts_send(ngx_http_cargo_batch_t *batch);
 static ngx_int_t ngx_http_cargo_counts_params(ngx_cargo_pg_job_t *job,
     ngx_http_cargo_batch_t *batch);
 static void ngx_http_cargo_counts_flushed(ngx_cargo_pg_job_t *job);
-static void ngx_http_cargo_counts_keep(ngx_http_cargo_batch_t *batch);
+static void ngx_http_cargo_counts_put_back(ngx_http_cargo_batch_t *batch);
 
 
-static ngx_http_cargo_batch_t  *ngx_http_cargo_counting;
-static ngx_http_cargo_batch_t  *ngx_http_cargo_sending;
-
-static ngx_msec_t   ngx_http_cargo_counts_interval;
-static ngx_event_t  ngx_http_cargo_counts_event;
+static ngx_cargo_shm_t  *ngx_http_cargo_counts_shm;
+static ngx_uint_t        ngx_http_cargo_counts_sent;    /* batches */
+static ngx_msec_t        ngx_http_cargo_counts_interval;
+static ngx_event_t       ngx_http_cargo_counts_event;
 
 
 void
-ngx_http_cargo_counts_init(ngx_cycle_t *cycle, ngx_msec_t interval)
+ngx_http_cargo_counts_init(ngx_cycle_t *cycle, ngx_cargo_shm_t *shm,
+    ngx_msec_t interval)
 {
+    ngx_http_cargo_counts_shm = shm;
     ngx_http_cargo_counts_interval = interval;
 
     ngx_http_cargo_counts_event.handler = ngx_http_cargo_counts_timer;
@@ -59,160 +50,113 @@ ngx_http_cargo_counts_init(ngx_cycle_t *cycle, ngx_msec_t interval)
     /* the timer wants a connection to log */
     ngx_http_cargo_counts_event.data = &ngx_http_cargo_counts_event;
 
-    ngx_cargo_pg_on_exit(ngx_http_cargo_counts_flush);
+    ngx_cargo_pg_on_exit(ngx_http_cargo_counts_exit);
+
+    /* whoever counts: some of it is what other workers have left */
+    ngx_add_timer(&ngx_http_cargo_counts_event, interval);
 }
 
 
 void
-ngx_http_cargo_count(ngx_str_t *version_id)
+ngx_http_cargo_count(uint64_t version_id)
 {
-    off_t  id;
+    cargo_zone_t  *zone;
 
-    id = ngx_atoof(version_id->data, version_id->len);
+    zone = &ngx_http_cargo_counts_shm->zone;
 
-    if (id == NGX_ERROR) {
-        return;
-    }
-
-    if (ngx_http_cargo_counting == NULL) {
-        ngx_http_cargo_counting = ngx_http_cargo_batch_create();
-    }
-
-    if (ngx_http_cargo_counting == NULL
-        || ngx_http_cargo_batch_add(ngx_http_cargo_counting,
-                                    (ngx_rbtree_key_t) id, 1)
-           != NGX_OK)
-    {
-        return;
-    }
-
-    if (ngx_exiting || ngx_http_cargo_counting->n >= NGX_HTTP_CARGO_BATCH_MAX) {
+    if (!cargo_zone_count(zone, version_id, 1)) {
         ngx_http_cargo_counts_flush();
 
-    } else if (!ngx_http_cargo_counts_event.timer_set) {
-        ngx_add_timer(&ngx_http_cargo_counts_event,
-                      ngx_http_cargo_counts_interval);
-    }
-}
-
-
-static ngx_http_cargo_batch_t *
-ngx_http_cargo_batch_create(void)
-{
-    ngx_pool_t              *pool;
-    ngx_http_cargo_batch_t  *batch;
-
-    pool = ngx_create_pool(NGX_HTTP_CARGO_BATCH_POOL, ngx_cycle->log);
-    if (pool == NULL) {
-        return NULL;
+        (void) cargo_zone_count(zone, version_id, 1);
     }
 
-    batch = ngx_pcalloc(pool, sizeof(ngx_http_cargo_batch_t));
-    if (batch == NULL) {
-        ngx_destroy_pool(pool);
-        return NULL;
+    if (ngx_exiting) {
+        ngx_http_cargo_counts_exit();
     }
-
-    batch->pool = pool;
-    ngx_rbtree_init(&batch->tree, &batch->sentinel, ngx_rbtree_insert_value);
-
-    return batch;
-}
-
-
-static ngx_int_t
-ngx_http_cargo_batch_add(ngx_http_cargo_batch_t *batch, ngx_rbtree_key_t id,
-    ngx_uint_t count)
-{
-    ngx_rbtree_node_t       *node;
-    ngx_http_cargo_count_t  *entry;
-
-    node = batch->tree.root;
-
-    while (node != &batch->sentinel) {
-
-        if (id == node->key) {
-            entry = (ngx_http_cargo_count_t *) node;
-            entry->count += count;
-            return NGX_OK;
-        }
-
-        node = (id < node->key) ? node->left : node->right;
-    }
-
-    entry = ngx_pcalloc(batch->pool, sizeof(ngx_http_cargo_count_t));
-    if (entry == NULL) {
-        return NGX_ERROR;
-    }
-
-    entry->node.key = id;
-    entry->count = count;
-
-    ngx_rbtree_insert(&batch->tree, &entry->node);
-    batch->n++;
-
-    return NGX_OK;
 }
 
 
 static void
 ngx_http_cargo_counts_timer(ngx_event_t *ev)
 {
-    ngx_http_cargo_counts_flush();
+    if (ngx_exiting) {
+        return;
+    }
+
+    ngx_add_timer(ev, ngx_http_cargo_counts_interval);
+
+    if (ngx_http_cargo_counts_sent == 0) {
+        ngx_http_cargo_counts_flush();
+    }
+}
+
+
+/* what is left then goes when the batch is answered that is under way */
+
+static void
+ngx_http_cargo_counts_exit(void)
+{
+    if (ngx_http_cargo_counts_sent == 0) {
+        ngx_http_cargo_counts_flush();
+    }
 }
 
 
 static void
 ngx_http_cargo_counts_flush(void)
 {
-    ngx_int_t            rc;
-    ngx_cargo_pg_job_t  *job;
+    ngx_http_cargo_batch_t  *batch;
 
-    if (ngx_http_cargo_counting == NULL
-        || ngx_http_cargo_counting->n == 0
-        || ngx_http_cargo_sending)
-    {
+    batch = ngx_alloc(sizeof(ngx_http_cargo_batch_t), ngx_cycle->log);
+    if (batch == NULL) {
         return;
     }
 
-    job = ngx_cargo_pg_job_create(
-                   &ngx_http_cargo_statements[NGX_HTTP_CARGO_COUNT_DOWNLOADS],
-                   ngx_http_cargo_counts_flushed, NULL);
+    batch->n = cargo_zone_take_counts(&ngx_http_cargo_counts_shm->zone,
+                                      batch->counts,
+                                      NGX_HTTP_CARGO_BATCH_MAX);
 
-    if (job == NULL) {
+    if (batch->n && ngx_http_cargo_counts_send(batch) == NGX_OK) {
+        ngx_http_cargo_counts_sent++;
         return;
     }
 
-    rc = ngx_http_cargo_counts_params(job, ngx_http_cargo_counting);
-
-    if (rc != NGX_OK) {
-        ngx_cargo_pg_job_destroy(job);
-
-    } else {
-        rc = ngx_cargo_pg_submit(job);
-    }
-
-    if (rc == NGX_OK) {
-        ngx_http_cargo_sending = ngx_http_cargo_counting;
-        ngx_http_cargo_counting = NULL;
-
-    } else if (!ngx_exiting && !ngx_http_cargo_counts_event.timer_set) {
-        ngx_add_timer(&ngx_http_cargo_counts_event,
-                      ngx_http_cargo_counts_interval);
-    }
+    ngx_http_cargo_counts_put_back(batch);
+    ngx_free(batch);
 }
 
 
-/* two arrays of the same length, ordered by id */
+static ngx_int_t
+ngx_http_cargo_counts_send(ngx_http_cargo_batch_t *batch)
+{
+    ngx_cargo_pg_job_t  *job;
+
+    job = ngx_cargo_pg_job_create(
+                   &ngx_http_cargo_statements[NGX_HTTP_CARGO_COUNT_DOWNLOADS],
+                   ngx_http_cargo_counts_flushed, batch);
+
+    if (job == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_cargo_counts_params(job, batch) != NGX_OK) {
+        ngx_cargo_pg_job_destroy(job);
+        return NGX_ERROR;
+    }
+
+    return ngx_cargo_pg_submit(job);
+}
+
+
+/* two arrays of the same length */
 
 static ngx_int_t
 ngx_http_cargo_counts_params(ngx_cargo_pg_job_t *job,
     ngx_http_cargo_batch_t *batch)
 {
-    u_char                  *p, *q;
-    ngx_str_t                ids, counts;
-    ngx_rbtree_node_t       *node;
-    ngx_http_cargo_count_t  *entry;
+    u_char     *p, *q;
+    size_t      i;
+    ngx_str_t   ids, counts;
 
     ids.data = ngx_palloc(job->pool, batch->n * (NGX_INT64_LEN + 1) + 2);
     counts.data = ngx_palloc(job->pool, batch->n * (NGX_INT64_LEN + 1) + 2);
@@ -224,15 +168,9 @@ ngx_http_cargo_counts_params(ngx_cargo_pg_job_t *job,
     p = ids.data;
     q = counts.data;
 
-    for (node = ngx_rbtree_min(batch->tree.root, &batch->sentinel);
-         node;
-         node = ngx_rbtree_next(&batch->tree, node))
-    {
-        entry = (ngx_http_cargo_count_t *) node;
-
-        p = ngx_sprintf(p, "%c%ui", p == ids.data ? '{' : ',', node->key);
-        q = ngx_sprintf(q, "%c%ui", q == counts.data ? '{' : ',',
-                        entry->count);
+    for (i = 0; i < batch->n; i++) {
+        p = ngx_sprintf(p, "%c%uL", i ? ',' : '{', batch->counts[i].id);
+        q = ngx_sprintf(q, "%c%uL", i ? ',' : '{', batch->counts[i].count);
     }
 
     *p++ = '}';
@@ -254,60 +192,46 @@ ngx_http_cargo_counts_flushed(ngx_cargo_pg_job_t *job)
 {
     ngx_http_cargo_batch_t  *batch;
 
-    batch = ngx_http_cargo_sending;
-    ngx_http_cargo_sending = NULL;
+    batch = job->data;
+    ngx_http_cargo_counts_sent--;
 
     if (job->outcome != NGX_CARGO_PG_DONE) {
 
         if (job->maybe_done) {
             ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
-                          "cargo: the download counts of %ui versions may "
+                          "cargo: the download counts of %uz versions may "
                           "be lost", batch->n);
         } else {
-            ngx_http_cargo_counts_keep(batch);
+            ngx_http_cargo_counts_put_back(batch);
         }
-    }
 
-    ngx_destroy_pool(batch->pool);
-
-    if (ngx_http_cargo_counting == NULL) {
-        return;
-    }
-
-    if (ngx_exiting && job->outcome == NGX_CARGO_PG_DONE) {
+    } else if (ngx_exiting || batch->n == NGX_HTTP_CARGO_BATCH_MAX) {
+        /* there is more */
         ngx_http_cargo_counts_flush();
-
-    } else if (!ngx_exiting && !ngx_http_cargo_counts_event.timer_set) {
-        ngx_add_timer(&ngx_http_cargo_counts_event,
-                      ngx_http_cargo_counts_interval);
     }
+
+    ngx_free(batch);
 }
 
 
 static void
-ngx_http_cargo_counts_keep(ngx_http_cargo_batch_t *batch)
+ngx_http_cargo_counts_put_back(ngx_http_cargo_batch_t *batch)
 {
-    ngx_rbtree_node_t       *node;
-    ngx_http_cargo_count_t  *entry;
+    size_t  i, lost;
 
-    if (ngx_http_cargo_counting == NULL) {
-        ngx_http_cargo_counting = ngx_http_cargo_batch_create();
-        if (ngx_http_cargo_counting == NULL) {
-            return;
+    lost = 0;
+
+    for (i = 0; i < batch->n; i++) {
+        if (!cargo_zone_count(&ngx_http_cargo_counts_shm->zone,
+                              batch->counts[i].id, batch->counts[i].count))
+        {
+            lost++;
         }
     }
 
-    for (node = ngx_rbtree_min(batch->tree.root, &batch->sentinel);
-         node;
-         node = ngx_rbtree_next(&batch->tree, node))
-    {
-        entry = (ngx_http_cargo_count_t *) node;
-
-        if (ngx_http_cargo_batch_add(ngx_http_cargo_counting, node->key,
-                                     entry->count)
-            != NGX_OK)
-        {
-            return;
-        }
+    if (lost) {
+        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                      "cargo: the download counts of %uz versions are lost: "
+                      "there is no room for more in cargo_zone", lost);
     }
 }

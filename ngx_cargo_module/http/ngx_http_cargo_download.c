@@ -2,11 +2,6 @@
 #include "ngx_http_cargo.h"
 
 
-/* columns of cargo.download() */
-#define NGX_HTTP_CARGO_DOWNLOAD_CHECKSUM       NGX_HTTP_CARGO_COLUMNS
-#define NGX_HTTP_CARGO_DOWNLOAD_VERSION_ID     (NGX_HTTP_CARGO_COLUMNS + 1)
-#define NGX_HTTP_CARGO_DOWNLOAD_AUTH_REQUIRED  (NGX_HTTP_CARGO_COLUMNS + 2)
-
 /* a name with the checksum in it never changes what it means */
 #define NGX_HTTP_CARGO_FILE_LIFETIME  "max-age=31536000, immutable"
 
@@ -15,12 +10,12 @@ static ngx_int_t ngx_http_cargo_download_api(ngx_http_request_t *r,
     ngx_http_cargo_ctx_t *ctx);
 static ngx_int_t ngx_http_cargo_download_file(ngx_http_request_t *r,
     ngx_http_cargo_ctx_t *ctx);
-static ngx_int_t ngx_http_cargo_download_query(ngx_http_request_t *r,
+static ngx_uint_t ngx_http_cargo_hex(ngx_str_t *text);
+static ngx_int_t ngx_http_cargo_download_read(ngx_http_request_t *r,
     ngx_http_cargo_ctx_t *ctx);
-static void ngx_http_cargo_download_answered(ngx_http_request_t *r,
-    ngx_http_cargo_answer_t *answer);
-static ngx_int_t ngx_http_cargo_download_found(ngx_http_request_t *r,
-    ngx_http_cargo_answer_t *answer);
+static void ngx_http_cargo_download_answered(ngx_http_request_t *r);
+static ngx_int_t ngx_http_cargo_download_status(ngx_http_request_t *r,
+    ngx_http_cargo_ctx_t *ctx);
 static ngx_int_t ngx_http_cargo_download_static(ngx_http_request_t *r,
     ngx_http_cargo_ctx_t *ctx);
 static ngx_int_t ngx_http_cargo_download_header_filter(
@@ -53,12 +48,12 @@ ngx_http_cargo_download_handler(ngx_http_request_t *r)
         return NGX_DECLINED;
     }
 
-    ctx = ngx_http_cargo_get_ctx(r);
+    ctx = ngx_http_cargo_named_ctx(r);
     if (ctx == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (ctx->job) {
+    if (ctx->read.flight) {
         return NGX_AGAIN;
     }
 
@@ -71,11 +66,7 @@ ngx_http_cargo_download_handler(ngx_http_request_t *r)
          ? ngx_http_cargo_download_api(r, ctx)
          : ngx_http_cargo_download_file(r, ctx);
 
-    if (rc == NGX_OK) {
-        rc = ngx_http_cargo_download_query(r, ctx);
-    }
-
-    return rc == NGX_OK ? NGX_AGAIN : rc;
+    return rc == NGX_OK ? ngx_http_cargo_download_read(r, ctx) : rc;
 }
 
 
@@ -100,7 +91,7 @@ ngx_http_cargo_download_url(ngx_http_request_t *r)
 
     if (p == NULL
         || ngx_http_cargo_add_header(r, "Vary", &value) != NGX_OK
-        || ngx_http_cargo_cache_control(r, ctx->auth_required, "no-cache")
+        || ngx_http_cargo_cache_control(r, ctx->read.private, "no-cache")
            != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -152,7 +143,6 @@ static ngx_int_t
 ngx_http_cargo_download_file(ngx_http_request_t *r,
     ngx_http_cargo_ctx_t *ctx)
 {
-    size_t       i;
     ngx_str_t    path, segments[4], *crate, *checksum, *file;
     ngx_uint_t   n, skip;
 
@@ -174,17 +164,11 @@ ngx_http_cargo_download_file(ngx_http_request_t *r,
         || file->len < crate->len + sizeof("-.crate") - 1
         || ngx_strncmp(file->data, crate->data, crate->len) != 0
         || file->data[crate->len] != '-'
-        || ngx_strncmp(file->data + file->len - 6, ".crate", 6) != 0)
+        || ngx_strncmp(file->data + file->len - 6, ".crate", 6) != 0
+        || !ngx_http_cargo_hex(checksum))
     {
         return ngx_http_cargo_refuse(r, NGX_HTTP_NOT_FOUND,
                                      "no crate has this path");
-    }
-
-    for (i = 0; i < NGX_CARGO_BLOB_HEX; i++) {
-        if (ngx_hextoi(checksum->data + i, 1) == NGX_ERROR) {
-            return ngx_http_cargo_refuse(r, NGX_HTTP_NOT_FOUND,
-                                         "no crate has this path");
-        }
     }
 
     ctx->checksum = *checksum;
@@ -196,12 +180,30 @@ ngx_http_cargo_download_file(ngx_http_request_t *r,
 }
 
 
-static ngx_int_t
-ngx_http_cargo_download_query(ngx_http_request_t *r,
-    ngx_http_cargo_ctx_t *ctx)
+static ngx_uint_t
+ngx_http_cargo_hex(ngx_str_t *text)
 {
-    ngx_int_t   rc;
-    ngx_str_t  *params[3];
+    u_char  ch;
+    size_t  i;
+
+    for (i = 0; i < text->len; i++) {
+        ch = text->data[i] | 0x20;
+
+        if (!((text->data[i] >= '0' && text->data[i] <= '9')
+              || (ch >= 'a' && ch <= 'f')))
+        {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+static ngx_int_t
+ngx_http_cargo_download_read(ngx_http_request_t *r, ngx_http_cargo_ctx_t *ctx)
+{
+    ngx_int_t  rc;
 
     if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
         return ngx_http_cargo_not_allowed(r, NGX_HTTP_GET);
@@ -220,34 +222,28 @@ ngx_http_cargo_download_query(ngx_http_request_t *r,
         return rc;
     }
 
-    params[0] = &ctx->crate;
-    params[1] = &ctx->version;
-    params[2] = ctx->checksum.len ? &ctx->checksum : NULL;
+    rc = ngx_http_cargo_read(r, NGX_HTTP_CARGO_READ_FILE,
+                             ngx_http_cargo_download_answered);
 
-    return ngx_http_cargo_query(r, NGX_HTTP_CARGO_DOWNLOAD_VERSION, params,
-                                ngx_http_cargo_download_answered);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    ctx->download_status = ngx_http_cargo_download_status(r, ctx);
+
+    return (ctx->download_status == NGX_HTTP_OK) ? NGX_DECLINED
+                                                 : ctx->download_status;
 }
 
 
 static void
-ngx_http_cargo_download_answered(ngx_http_request_t *r,
-    ngx_http_cargo_answer_t *answer)
+ngx_http_cargo_download_answered(ngx_http_request_t *r)
 {
     ngx_http_cargo_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
 
-    ctx->download_status = answer->status;
-
-    if (answer->status == NGX_HTTP_OK) {
-        if (ngx_http_cargo_download_found(r, answer) != NGX_OK) {
-            ctx->download_status = NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-
-    } else {
-        ctx->download_status = ngx_http_cargo_refuse_text(r, answer->status,
-                                                          &answer->body);
-    }
+    ctx->download_status = ngx_http_cargo_download_status(r, ctx);
 
     r->write_event_handler = ngx_http_core_run_phases;
     ngx_http_core_run_phases(r);
@@ -255,42 +251,44 @@ ngx_http_cargo_download_answered(ngx_http_request_t *r,
 
 
 static ngx_int_t
-ngx_http_cargo_download_found(ngx_http_request_t *r,
-    ngx_http_cargo_answer_t *answer)
+ngx_http_cargo_download_status(ngx_http_request_t *r,
+    ngx_http_cargo_ctx_t *ctx)
 {
-    ngx_http_cargo_ctx_t       *ctx;
+    ngx_http_cargo_read_t      *read;
     ngx_http_cargo_loc_conf_t  *lcf;
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
-    lcf = ngx_http_get_module_loc_conf(r, ngx_http_cargo_module);
+    read = &ctx->read;
 
-    ctx->auth_required = ngx_http_cargo_answer_flag(answer,
-                                     NGX_HTTP_CARGO_DOWNLOAD_AUTH_REQUIRED);
-
-    if (ngx_http_cargo_answer_field(r, answer,
-                                    NGX_HTTP_CARGO_DOWNLOAD_CHECKSUM,
-                                    &ctx->checksum)
-        != NGX_OK
-        || ctx->checksum.len != NGX_CARGO_BLOB_HEX)
-    {
-        return NGX_ERROR;
+    if (read->status != NGX_HTTP_OK) {
+        return ngx_http_cargo_refuse_text(r, read->status, &read->sentence);
     }
+
+    if (ctx->checksum.len
+        && ngx_strncasecmp(ctx->checksum.data, read->thing.tag,
+                           NGX_CARGO_BLOB_HEX)
+           != 0)
+    {
+        return ngx_http_cargo_refuse(r, NGX_HTTP_NOT_FOUND,
+                                     "crate `%V` version `%V` does not have "
+                                     "the checksum `%V`", &ctx->crate,
+                                     &ctx->version, &ctx->checksum);
+    }
+
+    ctx->checksum.data = read->thing.tag;
+    ctx->checksum.len = NGX_CARGO_BLOB_HEX;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_cargo_module);
 
     if (lcf->endpoint == NGX_HTTP_CARGO_API && ngx_http_cargo_accepts_json(r))
     {
         /* the API's handler sends the URL */
-        return NGX_OK;
+        return NGX_HTTP_OK;
     }
 
-    if (ngx_http_cargo_answer_field(r, answer,
-                                    NGX_HTTP_CARGO_DOWNLOAD_VERSION_ID,
-                                    &ctx->version_id)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
+    ctx->version_id = read->thing.version_id;
 
-    return ngx_http_cargo_download_static(r, ctx);
+    return ngx_http_cargo_download_static(r, ctx) == NGX_OK
+           ? NGX_HTTP_OK : NGX_HTTP_INTERNAL_SERVER_ERROR;
 }
 
 
@@ -311,7 +309,7 @@ ngx_http_cargo_download_static(ngx_http_request_t *r,
 
     p = ngx_pnalloc(r->pool, lcf->blobs.len + NGX_CARGO_BLOB_NAME_LEN);
 
-    if (p == NULL || ngx_http_cargo_set_etag(r, &ctx->checksum) != NGX_OK) {
+    if (p == NULL || ngx_http_cargo_set_etag(r, &ctx->checksum, "") != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -373,7 +371,7 @@ ngx_http_cargo_download_header_filter(ngx_http_request_t *r)
         return ngx_http_next_header_filter(r);
     }
 
-    if (ngx_http_cargo_cache_control(r, ctx->auth_required,
+    if (ngx_http_cargo_cache_control(r, ctx->read.private,
                                      NGX_HTTP_CARGO_FILE_LIFETIME)
         != NGX_OK)
     {
@@ -403,7 +401,7 @@ ngx_http_cargo_download_log_handler(ngx_http_request_t *r)
     ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
 
     if (ctx == NULL
-        || ctx->version_id.len == 0
+        || ctx->version_id == 0
         || r->method != NGX_HTTP_GET
         || !r->request_complete)
     {
@@ -417,7 +415,7 @@ ngx_http_cargo_download_log_handler(ngx_http_request_t *r)
                            sizeof("bytes=0-") - 1)
                == 0))
     {
-        ngx_http_cargo_count(&ctx->version_id);
+        ngx_http_cargo_count(ctx->version_id);
     }
 
     return NGX_OK;

@@ -37,7 +37,10 @@ ngx_http_cargo_me_handler(ngx_http_request_t *r)
         return rc;
     }
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
+    ctx = ngx_http_cargo_get_ctx(r);
+    if (ctx == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
     /* the host in it is the client's own word */
 

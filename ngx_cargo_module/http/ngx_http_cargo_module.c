@@ -39,6 +39,13 @@ static ngx_command_t  ngx_http_cargo_commands[] = {
       0,
       NULL },
 
+    { ngx_string("cargo_postgres_listen"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_cargo_postgres_listen,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("cargo_postgres_queue"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_num_slot,
@@ -65,6 +72,13 @@ static ngx_command_t  ngx_http_cargo_commands[] = {
       ngx_conf_set_flag_slot,
       NGX_HTTP_MAIN_CONF_OFFSET,
       offsetof(ngx_http_cargo_main_conf_t, pg.prepare),
+      NULL },
+
+    { ngx_string("cargo_zone"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1234,
+      ngx_http_cargo_zone,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
       NULL },
 
     { ngx_string("cargo_downloads_flush"),
@@ -342,9 +356,17 @@ ngx_http_cargo_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    ngx_http_cargo_counts_init(cycle, mcf->downloads_flush);
+    if (ngx_cargo_pg_init_worker(cycle, &mcf->pg) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
-    return ngx_cargo_pg_init_worker(cycle, &mcf->pg);
+    ngx_http_cargo_counts_init(cycle, mcf->shm, mcf->downloads_flush);
+
+    if (ngx_process == NGX_PROCESS_SINGLE || ngx_worker == 0) {
+        ngx_http_cargo_changes_init(mcf->shm);
+    }
+
+    return NGX_OK;
 }
 
 

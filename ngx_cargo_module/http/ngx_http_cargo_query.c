@@ -10,13 +10,11 @@
 #define NGX_HTTP_CARGO_CALLER  "$1, row($2, $3, $4)::cargo.caller"
 
 
-static ngx_int_t ngx_http_cargo_query_params(ngx_http_request_t *r,
-    ngx_cargo_pg_job_t *job, ngx_str_t **params);
+static ngx_int_t ngx_http_cargo_query_caller(ngx_http_request_t *r,
+    ngx_cargo_pg_job_t *job);
 static void ngx_http_cargo_answered(ngx_cargo_pg_job_t *job);
-static void ngx_http_cargo_read_answer(ngx_http_request_t *r,
-    ngx_cargo_pg_job_t *job, ngx_http_cargo_answer_t *answer);
 static void ngx_http_cargo_recognised(ngx_http_request_t *r,
-    ngx_http_cargo_answer_t *answer);
+    ngx_cargo_pg_job_t *job);
 static ngx_uint_t ngx_http_cargo_may_pass(const char *sqlstate);
 static ngx_uint_t ngx_http_cargo_not_migrated(const char *sqlstate);
 
@@ -49,7 +47,7 @@ const ngx_cargo_pg_statement_t  ngx_http_cargo_statements[] = {
 
     { "cargo_download",
       "select * from cargo.download(" NGX_HTTP_CARGO_CALLER
-      ", $5, $6, $7)", 7, 0 },
+      ", $5, $6)", 6, 0 },
 
     { "cargo_count_downloads",
       "select * from cargo.count_downloads($1, $2)", 2, 1 },
@@ -108,7 +106,11 @@ const ngx_cargo_pg_statement_t  ngx_http_cargo_statements[] = {
 
     { "cargo_refuse_write",
       "select * from cargo.refuse_write(" NGX_HTTP_CARGO_CALLER
-      ", $5, $6, $7, $8, $9)", 9, 1 }
+      ", $5, $6, $7, $8, $9)", 9, 1 },
+
+    { "cargo_listen", "listen cargo_changes", 0, 0, 1 },
+
+    { "cargo_changes", "select * from cargo.changes($1)", 1, 0, 1 }
 };
 
 /* each has a bit of a connection's bitmap */
@@ -124,6 +126,7 @@ ngx_http_cargo_query(ngx_http_request_t *r,
     ngx_http_cargo_answer_pt answered)
 {
     ngx_int_t              rc;
+    ngx_str_t              sentence;
     ngx_cargo_pg_job_t    *job;
     ngx_http_cargo_ctx_t  *ctx;
 
@@ -143,54 +146,69 @@ ngx_http_cargo_query(ngx_http_request_t *r,
     rc = ngx_cargo_pg_submit(job);
 
     if (rc != NGX_OK) {
-        return ngx_http_cargo_refuse(r, NGX_HTTP_SERVICE_UNAVAILABLE,
-                                     rc == NGX_BUSY
-                                     ? "the registry is overloaded; try "
-                                       "again in a moment"
-                                     : NGX_HTTP_CARGO_NO_DATABASE);
+        sentence = ngx_http_cargo_not_taken(rc);
+
+        return ngx_http_cargo_refuse_text(r, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                          &sentence);
     }
 
     ctx->request = r;
     ctx->job = job;
     ctx->answered = answered;
 
-    /* a client that goes away ends the wait, also if it is gone already */
-
-    if (!r->discard_body) {
-        r->read_event_handler = ngx_http_test_reading;
-
-        if (r->connection->read->ready) {
-            ngx_post_event(r->connection->read, &ngx_posted_events);
-        }
-    }
+    ngx_http_cargo_wait(r);
 
     return NGX_OK;
 }
 
 
-ngx_int_t
-ngx_http_cargo_answer_field(ngx_http_request_t *r,
-    ngx_http_cargo_answer_t *answer, ngx_uint_t column, ngx_str_t *value)
+ngx_str_t
+ngx_http_cargo_not_taken(ngx_int_t rc)
 {
-    ngx_str_t  field;
+    ngx_str_t  sentence;
 
-    field = ngx_cargo_pg_field(answer->job, column);
+    if (rc == NGX_BUSY) {
+        ngx_str_set(&sentence, "the registry is overloaded; try again in a "
+                               "moment");
+    } else {
+        ngx_str_set(&sentence, NGX_HTTP_CARGO_NO_DATABASE);
+    }
 
-    value->len = field.len;
-    value->data = ngx_pstrdup(r->pool, &field);
+    return sentence;
+}
 
-    return value->data ? NGX_OK : NGX_ERROR;
+
+/* a client that goes away ends the wait, also if it is gone already */
+
+void
+ngx_http_cargo_wait(ngx_http_request_t *r)
+{
+    if (r->discard_body) {
+        return;
+    }
+
+    r->read_event_handler = ngx_http_test_reading;
+
+    if (r->connection->read->ready) {
+        ngx_post_event(r->connection->read, &ngx_posted_events);
+    }
 }
 
 
 ngx_uint_t
-ngx_http_cargo_answer_flag(ngx_http_cargo_answer_t *answer, ngx_uint_t column)
+ngx_http_cargo_waited(ngx_http_request_t *r, ngx_http_cargo_ctx_t *ctx)
 {
-    ngx_str_t  field;
+    if (ngx_http_get_module_ctx(r, ngx_http_cargo_module) != ctx) {
+        return 0;
+    }
 
-    field = ngx_cargo_pg_field(answer->job, column);
+    ngx_http_set_log_request(r->connection->log, r);
 
-    return field.len && field.data[0] == 't';
+    if (!r->discard_body) {
+        r->read_event_handler = ngx_http_block_reading;
+    }
+
+    return 1;
 }
 
 
@@ -203,31 +221,23 @@ ngx_http_cargo_refuse_answer(ngx_http_request_t *r,
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_cargo_query_params(ngx_http_request_t *r, ngx_cargo_pg_job_t *job,
     ngx_str_t **params)
 {
-    ngx_str_t                *value, *first[NGX_HTTP_CARGO_CALLER_PARAMS];
-    ngx_uint_t                i;
-    ngx_http_cargo_ctx_t     *ctx;
-    ngx_http_cargo_caller_t  *caller;
+    ngx_str_t             *value;
+    ngx_uint_t             i;
+    ngx_http_cargo_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
 
-    caller = ngx_http_cargo_caller(r);
-    if (caller == NULL) {
+    if (ngx_http_cargo_query_caller(r, job) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    first[0] = &ctx->registry;
-    first[1] = caller->token.len ? &caller->token : NULL;
-    first[2] = caller->login.len ? &caller->login : NULL;
-    first[3] = &caller->address;
+    for (i = NGX_HTTP_CARGO_CALLER_PARAMS; i < job->statement->params; i++) {
 
-    for (i = 0; i < job->statement->params; i++) {
-
-        value = (i < NGX_HTTP_CARGO_CALLER_PARAMS)
-                ? first[i] : params[i - NGX_HTTP_CARGO_CALLER_PARAMS];
+        value = params[i - NGX_HTTP_CARGO_CALLER_PARAMS];
 
         /* the database may log what it is asked */
 
@@ -247,6 +257,57 @@ ngx_http_cargo_query_params(ngx_http_request_t *r, ngx_cargo_pg_job_t *job,
 }
 
 
+static ngx_int_t
+ngx_http_cargo_query_caller(ngx_http_request_t *r, ngx_cargo_pg_job_t *job)
+{
+    u_char                    hex[sizeof("\\x") + 2 * CARGO_TOKEN_HASH];
+    ngx_str_t                 registry, token, login;
+    ngx_http_cargo_ctx_t     *ctx;
+    ngx_http_cargo_caller_t  *caller;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
+
+    caller = ngx_http_cargo_caller(r);
+    if (caller == NULL) {
+        return NGX_ERROR;
+    }
+
+    registry = ctx->registry;
+    ngx_str_null(&token);
+    ngx_str_null(&login);
+
+    switch (caller->by) {
+
+    case NGX_HTTP_CARGO_BY_HEADER:
+    case NGX_HTTP_CARGO_BY_URL:
+        token.data = hex;
+        token.len = ngx_hex_dump(ngx_cpymem(hex, "\\x", 2),
+                                 caller->credential.data + 1,
+                                 CARGO_TOKEN_HASH)
+                    - hex;
+        break;
+
+    case NGX_HTTP_CARGO_BY_LOGIN:
+        login.data = caller->credential.data + 1;
+        login.len = caller->credential.len - 1;
+        break;
+
+    default: /* NGX_HTTP_CARGO_NOBODY */
+        break;
+    }
+
+    if (ngx_http_cargo_mask(r, &ctx->secret, &registry) != NGX_OK
+        || ngx_cargo_pg_job_param(job, 0, &registry) != NGX_OK
+        || ngx_cargo_pg_job_param(job, 1, token.len ? &token : NULL) != NGX_OK
+        || ngx_cargo_pg_job_param(job, 2, login.len ? &login : NULL) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_cargo_pg_job_param(job, 3, &caller->address);
+}
+
+
 static void
 ngx_http_cargo_answered(ngx_cargo_pg_job_t *job)
 {
@@ -261,19 +322,15 @@ ngx_http_cargo_answered(ngx_cargo_pg_job_t *job)
 
     ctx->job = NULL;
 
-    if (ngx_http_get_module_ctx(r, ngx_http_cargo_module) != ctx) {
-        /* "post_action" has sent the request elsewhere */
+    if (!ngx_http_cargo_waited(r, ctx)) {
         return;
     }
 
-    ngx_http_set_log_request(c->log, r);
-
-    if (!r->discard_body) {
-        r->read_event_handler = ngx_http_block_reading;
-    }
-
-    ngx_http_cargo_read_answer(r, job, &answer);
-    ngx_http_cargo_recognised(r, &answer);
+    ngx_http_cargo_read_answer(job,
+                               r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD),
+                               &answer);
+    ngx_http_cargo_recognised(r, job);
+    ngx_http_cargo_written(r, job, answer.status);
 
     ctx->answered(r, &answer);
 
@@ -281,8 +338,8 @@ ngx_http_cargo_answered(ngx_cargo_pg_job_t *job)
 }
 
 
-static void
-ngx_http_cargo_read_answer(ngx_http_request_t *r, ngx_cargo_pg_job_t *job,
+void
+ngx_http_cargo_read_answer(ngx_cargo_pg_job_t *job, ngx_uint_t reads,
     ngx_http_cargo_answer_t *answer)
 {
     ngx_str_t  status;
@@ -303,7 +360,7 @@ ngx_http_cargo_read_answer(ngx_http_request_t *r, ngx_cargo_pg_job_t *job,
         && !ngx_http_cargo_may_pass(ngx_cargo_pg_sqlstate(job)))
     {
         if (ngx_http_cargo_not_migrated(ngx_cargo_pg_sqlstate(job))) {
-            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+            ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
                           "cargo: the database is not the one that this "
                           "module needs: run \"cargoctl migrate\"");
         }
@@ -317,7 +374,7 @@ ngx_http_cargo_read_answer(ngx_http_request_t *r, ngx_cargo_pg_job_t *job,
 
     answer->status = NGX_HTTP_SERVICE_UNAVAILABLE;
 
-    if (job->maybe_done && !(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
+    if (job->maybe_done && !reads) {
         ngx_str_set(&answer->body,
                     "the registry lost its database before it heard whether "
                     "this was done; look whether it was, or just try again");
@@ -331,19 +388,17 @@ ngx_http_cargo_read_answer(ngx_http_request_t *r, ngx_cargo_pg_job_t *job,
 /* for the access log: without memory it has to do without */
 
 static void
-ngx_http_cargo_recognised(ngx_http_request_t *r,
-    ngx_http_cargo_answer_t *answer)
+ngx_http_cargo_recognised(ngx_http_request_t *r, ngx_cargo_pg_job_t *job)
 {
     ngx_http_cargo_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
 
-    if (ngx_http_cargo_answer_field(r, answer, NGX_HTTP_CARGO_COLUMN_ACCOUNT,
-                                    &ctx->account)
+    if (ngx_http_cargo_read_copy(r, &ctx->account,
+                   ngx_cargo_pg_field(job, NGX_HTTP_CARGO_COLUMN_ACCOUNT))
         != NGX_OK
-        || ngx_http_cargo_answer_field(r, answer,
-                                       NGX_HTTP_CARGO_COLUMN_TOKEN_NAME,
-                                       &ctx->token_name)
+        || ngx_http_cargo_read_copy(r, &ctx->token_name,
+                   ngx_cargo_pg_field(job, NGX_HTTP_CARGO_COLUMN_TOKEN_NAME))
            != NGX_OK)
     {
         ctx->account.len = 0;

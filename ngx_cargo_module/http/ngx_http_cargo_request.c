@@ -3,6 +3,8 @@
 
 
 static void ngx_http_cargo_cleanup(void *data);
+static ngx_int_t ngx_http_cargo_name(ngx_http_request_t *r,
+    ngx_http_cargo_ctx_t *ctx);
 static ngx_int_t ngx_http_cargo_evaluate(ngx_http_request_t *r,
     ngx_http_cargo_ctx_t *ctx);
 static ngx_int_t ngx_http_cargo_add_host(ngx_http_request_t *r,
@@ -14,7 +16,7 @@ ngx_http_cargo_get_ctx(ngx_http_request_t *r)
 {
     ngx_http_cargo_ctx_t  *ctx;
 
-    ctx = ngx_http_cargo_make_ctx(r);
+    ctx = ngx_http_cargo_named_ctx(r);
 
     if (ctx == NULL || ctx->evaluated) {
         return ctx;
@@ -25,6 +27,27 @@ ngx_http_cargo_get_ctx(ngx_http_request_t *r)
     }
 
     ctx->evaluated = 1;
+
+    return ctx;
+}
+
+
+ngx_http_cargo_ctx_t *
+ngx_http_cargo_named_ctx(ngx_http_request_t *r)
+{
+    ngx_http_cargo_ctx_t  *ctx;
+
+    ctx = ngx_http_cargo_make_ctx(r);
+
+    if (ctx == NULL || ctx->named) {
+        return ctx;
+    }
+
+    if (ngx_http_cargo_name(r, ctx) != NGX_OK) {
+        return NULL;
+    }
+
+    ctx->named = 1;
 
     return ctx;
 }
@@ -90,6 +113,10 @@ ngx_http_cargo_cleanup(void *data)
         ctx->job = NULL;
     }
 
+    if (ctx->read.flight) {
+        ngx_http_cargo_flight_leave(&ctx->read);
+    }
+
     if (ctx->upload) {
         ngx_cargo_blob_upload_destroy(ctx->upload);
         ctx->upload = NULL;
@@ -102,22 +129,39 @@ ngx_http_cargo_cleanup(void *data)
 
 
 static ngx_int_t
+ngx_http_cargo_name(ngx_http_request_t *r, ngx_http_cargo_ctx_t *ctx)
+{
+    ngx_http_cargo_loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_cargo_module);
+
+    if (ngx_http_complex_value(r, lcf->registry, &ctx->registry) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    /* a name out of the URI may be anything, and the database takes UTF-8 */
+
+    if (lcf->registry->lengths
+        && (!cargo_utf8_valid(ctx->registry.data, ctx->registry.len)
+            || ngx_strlchr(ctx->registry.data,
+                           ctx->registry.data + ctx->registry.len, '\0')))
+    {
+        ctx->registry.len = 0;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
 ngx_http_cargo_evaluate(ngx_http_request_t *r, ngx_http_cargo_ctx_t *ctx)
 {
     ngx_http_cargo_loc_conf_t  *lcf;
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_cargo_module);
 
-    if (ngx_http_complex_value(r, lcf->registry, &ctx->registry) != NGX_OK
-        || ngx_http_complex_value(r, lcf->base_url, &ctx->base_url) != NGX_OK)
-    {
+    if (ngx_http_complex_value(r, lcf->base_url, &ctx->base_url) != NGX_OK) {
         return NGX_ERROR;
-    }
-
-    /* a name out of the URI may be anything, and the database takes UTF-8 */
-
-    if (!cargo_utf8_valid(ctx->registry.data, ctx->registry.len)) {
-        ctx->registry.len = 0;
     }
 
     while (ctx->base_url.len
@@ -168,7 +212,7 @@ ngx_http_cargo_add_host(ngx_http_request_t *r, ngx_str_t *url)
 ngx_int_t
 ngx_http_cargo_read_only(ngx_http_request_t *r)
 {
-    if (ngx_http_cargo_get_ctx(r) == NULL) {
+    if (ngx_http_cargo_named_ctx(r) == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 

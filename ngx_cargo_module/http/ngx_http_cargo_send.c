@@ -25,6 +25,17 @@ ngx_http_cargo_add_header(ngx_http_request_t *r, const char *name,
 }
 
 
+ngx_table_elt_t *
+ngx_http_cargo_last_header(ngx_http_request_t *r)
+{
+    ngx_list_part_t  *part;
+
+    part = r->headers_out.headers.last;
+
+    return (ngx_table_elt_t *) part->elts + part->nelts - 1;
+}
+
+
 void
 ngx_http_cargo_drop_header(ngx_http_request_t *r, const char *name)
 {
@@ -50,12 +61,16 @@ ngx_http_cargo_drop_header(ngx_http_request_t *r, const char *name)
 
 
 ngx_int_t
-ngx_http_cargo_set_etag(ngx_http_request_t *r, ngx_str_t *tag)
+ngx_http_cargo_set_etag(ngx_http_request_t *r, ngx_str_t *tag,
+    const char *suffix)
 {
+    size_t      len;
     u_char     *p;
     ngx_str_t   value;
 
-    value.len = tag->len + 2;
+    len = ngx_strlen(suffix);
+
+    value.len = tag->len + len + 2;
     value.data = ngx_pnalloc(r->pool, value.len);
     if (value.data == NULL) {
         return NGX_ERROR;
@@ -64,16 +79,14 @@ ngx_http_cargo_set_etag(ngx_http_request_t *r, ngx_str_t *tag)
     p = value.data;
     *p++ = '"';
     p = ngx_cpymem(p, tag->data, tag->len);
+    p = ngx_cpymem(p, suffix, len);
     *p = '"';
 
     if (ngx_http_cargo_add_header(r, "ETag", &value) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    /* the last one pushed is the last of its part of the list */
-
-    r->headers_out.etag = (ngx_table_elt_t *) r->headers_out.headers.last->elts
-                          + r->headers_out.headers.last->nelts - 1;
+    r->headers_out.etag = ngx_http_cargo_last_header(r);
 
     return NGX_OK;
 }
@@ -87,7 +100,7 @@ ngx_http_cargo_set_etag(ngx_http_request_t *r, ngx_str_t *tag)
  */
 
 ngx_int_t
-ngx_http_cargo_cache_control(ngx_http_request_t *r, ngx_uint_t auth_required,
+ngx_http_cargo_cache_control(ngx_http_request_t *r, ngx_uint_t private,
     const char *lifetime)
 {
     u_char                   *p;
@@ -99,7 +112,7 @@ ngx_http_cargo_cache_control(ngx_http_request_t *r, ngx_uint_t auth_required,
         return NGX_ERROR;
     }
 
-    if (auth_required && caller->by == NGX_HTTP_CARGO_BY_LOGIN) {
+    if (private && caller->by == NGX_HTTP_CARGO_BY_LOGIN) {
         lifetime = "no-cache";
     }
 
@@ -109,7 +122,7 @@ ngx_http_cargo_cache_control(ngx_http_request_t *r, ngx_uint_t auth_required,
     }
 
     value.data = p;
-    value.len = ngx_sprintf(p, "%s, %s", auth_required ? "private" : "public",
+    value.len = ngx_sprintf(p, "%s, %s", private ? "private" : "public",
                             lifetime)
                 - p;
 
@@ -117,7 +130,7 @@ ngx_http_cargo_cache_control(ngx_http_request_t *r, ngx_uint_t auth_required,
         return NGX_ERROR;
     }
 
-    if (!auth_required || caller->by != NGX_HTTP_CARGO_BY_HEADER) {
+    if (!private || caller->by != NGX_HTTP_CARGO_BY_HEADER) {
         return NGX_OK;
     }
 
@@ -144,6 +157,7 @@ ngx_http_cargo_send(ngx_http_request_t *r, const char *content_type,
     b->last = ngx_cpymem(b->last, body->data, body->len);
     b->last_buf = (r == r->main) ? 1 : 0;
     b->last_in_chain = 1;
+    b->temporary = (body->len != 0);
     b->sync = (body->len == 0);
 
     out.buf = b;
@@ -184,7 +198,11 @@ ngx_http_cargo_send_url(ngx_http_request_t *r, ngx_str_t *path)
     ngx_str_t              base, body;
     ngx_http_cargo_ctx_t  *ctx;
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
+    ctx = ngx_http_cargo_get_ctx(r);
+    if (ctx == NULL) {
+        ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
+        return;
+    }
 
     base = ngx_http_cargo_escape_json(r->pool, &ctx->base_url);
     p = ngx_pnalloc(r->pool, sizeof("{\"url\":\"\"}") + base.len + path->len);

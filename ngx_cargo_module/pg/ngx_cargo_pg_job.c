@@ -34,6 +34,9 @@ ngx_cargo_pg_job_create(const ngx_cargo_pg_statement_t *statement,
     job->timer.data = job;
     job->timer.log = ngx_cycle->log;
 
+    /* nobody waits for it when the worker exits */
+    job->timer.cancelable = statement->listens;
+
     return job;
 }
 

@@ -36,7 +36,8 @@ ngx_cargo_pg_listen(ngx_cargo_pg_listener_t *listener)
     ev->data = listener;
     ev->cancelable = 1;
 
-    ngx_post_event(ev, &ngx_posted_events);
+    /* the first turn of the loop waits for events, and looks only here */
+    ngx_post_event(ev, &ngx_posted_next_events);
 }
 
 

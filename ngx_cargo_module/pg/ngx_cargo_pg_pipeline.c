@@ -162,7 +162,10 @@ ngx_cargo_pg_synced(ngx_cargo_pg_connection_t *conn, ngx_queue_t *done)
 
     job = ngx_queue_data(q, ngx_cargo_pg_job_t, queue);
 
-    if (PQresultStatus(job->result) == PGRES_TUPLES_OK) {
+    /* no result: a command that returns no rows, and no error */
+
+    if (job->result == NULL || PQresultStatus(job->result) == PGRES_TUPLES_OK)
+    {
         if (job->outcome != NGX_CARGO_PG_TIMED_OUT) {
             job->outcome = NGX_CARGO_PG_DONE;
         }

@@ -311,6 +311,17 @@ comment on function cargo_store.open_for_read(text, cargo.caller) is
     'scope, a login without rights; 404 no such registry.';
 
 
+create or replace function cargo_store.expiry(access cargo_store.access)
+returns bigint
+language sql immutable
+return case when access.status = 200 and isfinite(access.expires_at)
+            then floor(extract(epoch from access.expires_at)) end;
+
+comment on function cargo_store.expiry(cargo_store.access) is
+    'Seconds since 1970 until which the token is good; null: it does not end, '
+    'or there is none, or none that is good.';
+
+
 create or replace function cargo_store.open_for_write(
     registry text,
     caller cargo.caller,

@@ -3,14 +3,17 @@ create or replace function cargo.download(
     caller cargo.caller,
     crate text,
     version text,
-    expected_checksum text,
     out status integer,
     out body text,
     out account text,
     out token_name text,
+    out private boolean,
+    out limited boolean,
+    out expires bigint,
+    out restricted boolean,
+    out hidden boolean,
     out checksum text,
-    out version_id bigint,
-    out auth_required boolean)
+    out version_id bigint)
 language plpgsql stable security definer
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
@@ -22,7 +25,9 @@ begin
     body := access.body;
     account := access.account;
     token_name := access.token_name;
-    auth_required := (access.settings).auth_required;
+    private := (access.settings).auth_required;
+    limited := read_patterns(access) is not null;
+    expires := expiry(access);
 
     if status <> 200 then
         return;
@@ -32,33 +37,20 @@ begin
 
     status := target.status;
     body := target.body;
-
-    if status <> 200 then
-        return;
-    end if;
-
-    auth_required := auth_required or target.restricted;
-
-    if lower(expected_checksum) <> target.checksum then
-        status := 404;
-        body := format('crate `%s` version `%s` does not have the checksum '
-                       '`%s`', crate, version, expected_checksum);
-        return;
-    end if;
-
+    restricted := coalesce(target.restricted, false);
+    hidden := target.crate_id is null and is_hidden(access, crate);
     checksum := target.checksum;
     version_id := target.version_id;
 end
 $$;
 
-comment on function cargo.download(text, cargo.caller, text, text, text) is
-    'The file of a version, yanked or not.  expected_checksum: hex, or null '
-    'when the request named none.  auth_required: not everybody who asks is '
-    'given this.  '
+comment on function cargo.download(text, cargo.caller, text, text) is
+    'The file of a version, yanked or not.  private, limited, expires: as of '
+    'index_config(); restricted, hidden: as of index_document().  '
     '200 with the checksum that names the blob and the id to count under; '
     '401 no good token for a private registry; 403 one without the scope '
     'read, a login without rights; '
-    '404 no such registry, crate or version, or other checksum.';
+    '404 no such registry, crate or version.';
 
 
 create or replace function cargo_store.recent_day(days integer)
@@ -195,6 +187,7 @@ begin
 
     perform refresh_popularity(version_ids);
     perform refresh_recent(100);
+    perform forget_changes();
 
     status := 200;
     body := '{"counted":' || counted || '}';

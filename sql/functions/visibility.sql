@@ -82,3 +82,18 @@ return (cargo_store.read_patterns(access) is null
 comment on function cargo_store.sees(cargo_store.crates, cargo_store.access) is
     'Does the caller see the crate?  Parsed when created, as those above, so '
     'that the planner can inline it into a query of many crates.';
+
+
+create or replace function cargo_store.is_hidden(
+    access cargo_store.access,
+    crate text)
+returns boolean
+language sql stable
+return exists (select from cargo_store.crates c
+                where c.registry_id = (access.settings).id
+                  and c.canonical_name = cargo_store.canonical_name(crate)
+                  and not cargo_store.sees(c, access));
+
+comment on function cargo_store.is_hidden(cargo_store.access, text) is
+    'Is there such a crate, under any spelling, that the caller does not see?  '
+    'For servers that remember answers: what one is not shown others may be.';

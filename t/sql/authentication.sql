@@ -140,15 +140,48 @@ select is(pg_temp.config('nowhere', 'vera'),
           'unknown registry');
 
 select results_eq(
-    $$select auth_required from cargo.index_config('main', null)
+    $$select private, limited, expires
+        from cargo.index_config('main', null)
       union all
-      select auth_required from cargo.index_config('vault', null)
+      select private, limited, expires
+        from cargo.index_config('vault', null)
       union all
-      select auth_required
+      select private, limited, expires
         from cargo.index_config('vault', pg_temp.token('vera'))
       union all
-      select auth_required from cargo.index_config('nowhere', null)$$,
-    array[false, true, true, null], 'auth_required');
+      select private, limited, expires
+        from cargo.index_config('nowhere', null)$$,
+    $$values (false, false, null::bigint), (true, false, null),
+             (true, false, null), (null, false, null)$$,
+    'for servers that remember the answer');
+
+
+-- until when an answer holds by itself
+
+create function pg_temp.expires(registry text, login text,
+                                expires_at timestamptz) returns bigint
+language plpgsql
+as $$
+begin
+    update cargo_store.tokens t
+       set expires_at = expires.expires_at
+      from cargo_store.accounts a
+     where a.id = t.account_id and a.login = expires.login;
+
+    return (select c.expires
+              from cargo.index_config(registry, pg_temp.token(login)) c);
+end
+$$;
+
+select is(pg_temp.expires('vault', 'vera', '2100-01-01 00:00:00.7Z'),
+          extract(epoch from timestamptz '2100-01-01 00:00:00Z')::bigint,
+          'a token that will expire: the second it does not see whole');
+select is(pg_temp.expires('vault', 'vera', 'infinity'), null, 'one that never');
+select is(pg_temp.expires('vault', 'vera', '2000-01-01 00:00:00Z'), null,
+          'one that has: that does not end');
+select is(pg_temp.expires('main', 'vera', '2100-01-01 00:00:00Z'), null,
+          'one of others: in a public registry this is nobody');
+select is(pg_temp.expires('vault', 'vera', null), null, 'as it was');
 
 
 -- whom nginx has authenticated

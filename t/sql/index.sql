@@ -59,18 +59,24 @@ select is(pg_temp.document('empty'), '404 crate `empty` does not exist',
           'a crate without versions');
 
 select results_eq(
-    $$select status, modified, auth_required
+    $$select status, modified, private, restricted, hidden
         from cargo.index_document('main', null, 'foo-bar')
       union all
-      select status, modified, auth_required
+      select status, modified, private, restricted, hidden
         from cargo.index_document('main', null, 'empty')
       union all
-      select status, modified, auth_required
-        from cargo.index_document('vault', null, 'foo-bar')$$,
-    $$select 200, extract(epoch from index_modified)::bigint, false
+      select status, modified, private, restricted, hidden
+        from cargo.index_document('vault', null, 'foo-bar')
+      union all
+      select status, modified, private, restricted, hidden
+        from cargo.index_document('nowhere', null, 'foo-bar')$$,
+    $$select 200, extract(epoch from index_modified)::bigint, false, false,
+             false
         from cargo_store.crates where name = 'Foo-Bar'
-      union all values (404, null::bigint, false), (401, null, true)$$,
-    'modified and auth_required');
+      union all
+      values (404, null::bigint, false, false, false),
+             (401, null, true, null, null), (404, null, null, null, null)$$,
+    'what a server has to know to remember it');
 
 select is((select sum(length(body))
              from cargo.index_document('main', null, 'foo-bar')),

@@ -110,7 +110,7 @@ as $$
         (select string_agg(name, ' ' order by position)
            from unnest(array['index_document', 'download', 'readme'],
                        array['%s(%s, ''hidden-gem'')',
-                             '%s(%s, ''Hidden-Gem'', ''1.0.0'', null)',
+                             '%s(%s, ''Hidden-Gem'', ''1.0.0'')',
                              '%s(%s, ''hidden_gem'', ''1.0.0'')'])
                 with ordinality c(name, call, position)
           where pg_temp.web(format(call, name, common)) like '200%'),
@@ -225,8 +225,8 @@ select is(pg_temp.web(replace(format(call, 'rita'), '@', 'hidden-gem')),
                   'no-such', 'hidden-gem'), call)
   from unnest(array[
            'index_document(''main'', pg_temp.token(%L), ''@'')',
-           'download(''main'', pg_temp.token(%L), ''@'', ''1.0.0'', null)',
-           'download(''main'', pg_temp.token(%L), ''@'', ''9.0.0'', ''x'')',
+           'download(''main'', pg_temp.token(%L), ''@'', ''1.0.0'')',
+           'download(''main'', pg_temp.token(%L), ''@'', ''9.0.0'')',
            'readme(''main'', pg_temp.token(%L), ''@'', ''1.0.0'')',
            'show_version(''main'', pg_temp.token(%L), '''', ''@'', ''1.0.0'', '
            '''crates'', ''{}'')',
@@ -263,18 +263,29 @@ select is(pg_temp.json($$search_crates('main', pg_temp.token('named'),
 -- caches
 
 select results_eq(
-    format('select status, auth_required
+    format('select status, private, restricted, hidden
               from cargo.index_document(''main'', pg_temp.token(%L), %L)
             union all
-            select status, auth_required
+            select status, private, restricted, hidden
               from cargo.download(''main'', pg_temp.token(%1$L), %2$L,
-                                  ''1.0.0'', null)', token, crate),
-    format('values (%s, %L::boolean), (%1$s, %2$L)', status, private),
-    format('%s for %s is private: %s', crate, token, private))
-  from (values ('named', 'hidden-gem', 200, true),
-               ('named', 'base', 200, false),
-               ('rita', 'hidden-gem', 404, false))
-       v(token, crate, status, private);
+                                  ''1.0.0'')', token, crate),
+    format('values (%s, false, %L::boolean, %L::boolean), '
+           '(%1$s, false, %2$L, %3$L)', status, restricted, hidden),
+    format('%s for %s: restricted %s, hidden %s', crate, token, restricted,
+           hidden))
+  from (values ('named', 'hidden-gem', 200, true, false),
+               ('named', 'base', 200, false, false),
+               ('rita', 'hidden-gem', 404, false, true),
+               ('rita', 'no-such', 404, false, false))
+       v(token, crate, status, restricted, hidden);
+select results_eq(
+    format('select status, restricted, hidden
+              from cargo.download(''main'', pg_temp.token(%L), ''hidden_gem'',
+                                  ''9.0.0'')', token),
+    format('values (404, %L::boolean, %L::boolean)', restricted, hidden),
+    'no such version, for ' || token)
+  from (values ('named', true, false), ('rita', false, true))
+       v(token, restricted, hidden);
 
 
 -- keywords and categories are counted of what everybody sees

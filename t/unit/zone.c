@@ -73,6 +73,7 @@ zone_key(const char *key, const char *a, const char *b)
     k.key = unit_str(key);
     k.groups[0] = unit_str(a ? a : "");
     k.groups[1] = unit_str(b ? b : "");
+    k.groups[2] = unit_str("");
 
     return k;
 }

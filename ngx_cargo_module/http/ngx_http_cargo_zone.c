@@ -1,0 +1,367 @@
+
+#include "ngx_http_cargo.h"
+
+
+/* seconds between two uses of a token that the database is told of */
+#define NGX_HTTP_CARGO_TOUCH  60
+
+/* an entry that changes between two looks at it is then asked for */
+#define NGX_HTTP_CARGO_TRIES  4
+
+
+static ngx_int_t ngx_http_cargo_zone_access(ngx_http_request_t *r,
+    ngx_cargo_shm_t *shm, ngx_http_cargo_trust_e trust);
+static ngx_uint_t ngx_http_cargo_zone_holds(ngx_cargo_shm_t *shm,
+    cargo_zone_value_t *value, ngx_http_cargo_trust_e trust, time_t age);
+static time_t ngx_http_cargo_zone_age(ngx_cargo_shm_t *shm,
+    ngx_http_cargo_question_t *q);
+static ngx_int_t ngx_http_cargo_zone_names(ngx_http_request_t *r,
+    u_char *text, size_t len, ngx_http_cargo_access_t *access);
+static ngx_int_t ngx_http_cargo_zone_sight(ngx_http_request_t *r,
+    ngx_cargo_shm_t *shm, ngx_http_cargo_trust_e trust);
+static ngx_int_t ngx_http_cargo_zone_thing(ngx_http_request_t *r,
+    ngx_cargo_shm_t *shm, ngx_http_cargo_trust_e trust);
+static int ngx_http_cargo_zone_first_body(ngx_http_request_t *r,
+    ngx_http_cargo_read_t *read);
+static ngx_int_t ngx_http_cargo_zone_body(ngx_http_request_t *r,
+    ngx_cargo_shm_t *shm, cargo_zone_value_t *value, int body,
+    u_char *buffer);
+static void ngx_http_cargo_zone_release(ngx_cargo_shm_t *shm,
+    cargo_zone_value_t *value, int body);
+
+
+/* of names and sentences, which are short */
+static u_char  ngx_http_cargo_zone_text[CARGO_ZONE_COPY];
+
+
+ngx_int_t
+ngx_http_cargo_read_zone(ngx_http_request_t *r, ngx_http_cargo_trust_e trust)
+{
+    ngx_int_t                    rc;
+    ngx_cargo_shm_t             *shm;
+    ngx_http_cargo_ctx_t        *ctx;
+    ngx_http_cargo_read_t       *read;
+    ngx_http_cargo_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_cargo_module);
+    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
+
+    shm = mcf->shm;
+    read = &ctx->read;
+
+    rc = ngx_http_cargo_zone_access(r, shm, trust);
+
+    if (rc != NGX_OK
+        || read->status != NGX_HTTP_OK
+        || read->question.kind == NGX_HTTP_CARGO_READ_CONFIG)
+    {
+        return rc;
+    }
+
+    rc = ngx_http_cargo_zone_thing(r, shm, trust);
+
+    if (rc == NGX_OK && !read->thing.restricted && !read->limited) {
+        return NGX_OK;
+    }
+
+    /* of what is hidden from all who have asked there is nothing else */
+
+    switch (ngx_http_cargo_zone_sight(r, shm, trust)) {
+
+    case NGX_OK:
+        return rc;
+
+    case NGX_ABORT:
+        return NGX_OK;
+
+    default: /* NGX_DECLINED */
+        return NGX_DECLINED;
+    }
+}
+
+
+static ngx_int_t
+ngx_http_cargo_zone_access(ngx_http_request_t *r, ngx_cargo_shm_t *shm,
+    ngx_http_cargo_trust_e trust)
+{
+    cargo_zone_value_t        value;
+    ngx_http_cargo_key_t      key;
+    ngx_http_cargo_ctx_t     *ctx;
+    ngx_http_cargo_read_t    *read;
+    ngx_http_cargo_access_t   access;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
+    read = &ctx->read;
+
+    if (ngx_http_cargo_key_access(&key, &read->question) != NGX_OK
+        || cargo_zone_fetch(&shm->zone, &key.zone, ngx_time(), 0,
+                            ngx_http_cargo_zone_text, &value)
+           != CARGO_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    ngx_memcpy(&access, value.head, sizeof(ngx_http_cargo_access_t));
+
+    if ((access.expires && access.expires <= ngx_time())
+        || !ngx_http_cargo_zone_holds(shm, &value, trust,
+                          ngx_http_cargo_zone_age(shm, &read->question))
+        || ngx_http_cargo_zone_names(r, ngx_http_cargo_zone_text,
+                                     value.body_len[0], &access)
+           != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    read->status = access.status;
+    read->private = access.private;
+    read->limited = access.limited;
+
+    if (read->question.kind == NGX_HTTP_CARGO_READ_CONFIG
+        && ctx->account.len
+        && read->question.credential.data[0] == 't'
+        && trust == NGX_HTTP_CARGO_TRUST_ALL
+        && ngx_time() - access.touched >= NGX_HTTP_CARGO_TOUCH)
+    {
+        (void) ngx_http_cargo_flight_join(r, 1);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_cargo_zone_holds(ngx_cargo_shm_t *shm, cargo_zone_value_t *value,
+    ngx_http_cargo_trust_e trust, time_t age)
+{
+    switch (trust) {
+
+    case NGX_HTTP_CARGO_TRUST_ALL:
+        return 1;
+
+    case NGX_HTTP_CARGO_TRUST_RECENT:
+        return ngx_cargo_shm_recent(value->stored);
+
+    default: /* NGX_HTTP_CARGO_TRUST_STALE */
+        return ngx_cargo_shm_usable(shm, value->stored, age);
+    }
+}
+
+
+/* who is nobody has no rights that could have been taken from him */
+
+static time_t
+ngx_http_cargo_zone_age(ngx_cargo_shm_t *shm, ngx_http_cargo_question_t *q)
+{
+    return q->credential.data[0] == 'n' ? shm->stale : shm->stale_access;
+}
+
+
+/* account, token and sentence, one behind the other */
+
+static ngx_int_t
+ngx_http_cargo_zone_names(ngx_http_request_t *r, u_char *text, size_t len,
+    ngx_http_cargo_access_t *access)
+{
+    u_char                *p;
+    ngx_http_cargo_ctx_t  *ctx;
+
+    if (len == 0) {
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(r->pool, len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
+
+    ngx_memcpy(p, text, len);
+
+    ctx->account.data = p;
+    ctx->account.len = access->account;
+
+    p += access->account;
+
+    ctx->token_name.data = p;
+    ctx->token_name.len = access->token_name;
+
+    p += access->token_name;
+
+    ctx->read.sentence.data = p;
+    ctx->read.sentence.len = len - access->account - access->token_name;
+
+    return NGX_OK;
+}
+
+
+/* NGX_OK: it sees the crate, NGX_ABORT: it does not, and read says so */
+
+static ngx_int_t
+ngx_http_cargo_zone_sight(ngx_http_request_t *r, ngx_cargo_shm_t *shm,
+    ngx_http_cargo_trust_e trust)
+{
+    ngx_str_t                sentence;
+    cargo_zone_value_t       value;
+    ngx_http_cargo_key_t     key;
+    ngx_http_cargo_ctx_t    *ctx;
+    ngx_http_cargo_read_t   *read;
+    ngx_http_cargo_sight_t   sight;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
+    read = &ctx->read;
+
+    if (ngx_http_cargo_key_sight(&key, &read->question) != NGX_OK
+        || cargo_zone_fetch(&shm->zone, &key.zone, ngx_time(), 0,
+                            ngx_http_cargo_zone_text, &value)
+           != CARGO_OK
+        || !ngx_http_cargo_zone_holds(shm, &value, trust,
+                          ngx_http_cargo_zone_age(shm, &read->question)))
+    {
+        return NGX_DECLINED;
+    }
+
+    ngx_memcpy(&sight, value.head, sizeof(ngx_http_cargo_sight_t));
+
+    if (sight.sees) {
+        read->private |= read->thing.restricted;
+        return NGX_OK;
+    }
+
+    sentence.data = ngx_http_cargo_zone_text;
+    sentence.len = value.body_len[0];
+
+    read->status = NGX_HTTP_NOT_FOUND;
+
+    return ngx_http_cargo_read_copy(r, &read->sentence, sentence) == NGX_OK
+           ? NGX_ABORT : NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_http_cargo_zone_thing(ngx_http_request_t *r, ngx_cargo_shm_t *shm,
+    ngx_http_cargo_trust_e trust)
+{
+    int                     body, wanted;
+    u_char                 *buffer;
+    ngx_uint_t              i;
+    cargo_zone_value_t      value;
+    ngx_http_cargo_key_t    key;
+    ngx_http_cargo_ctx_t   *ctx;
+    ngx_http_cargo_read_t  *read;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
+    read = &ctx->read;
+    buffer = NULL;
+
+    if (ngx_http_cargo_key_thing(&key, &read->question) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    body = ngx_http_cargo_zone_first_body(r, read);
+
+    for (i = 0; i < NGX_HTTP_CARGO_TRIES; i++) {
+
+        if (body >= 0 && buffer == NULL) {
+            buffer = ngx_palloc(r->pool, CARGO_ZONE_COPY);
+            if (buffer == NULL) {
+                return NGX_DECLINED;
+            }
+        }
+
+        if (cargo_zone_fetch(&shm->zone, &key.zone, ngx_time(), body, buffer,
+                             &value)
+            != CARGO_OK)
+        {
+            return NGX_DECLINED;
+        }
+
+        if (!ngx_http_cargo_zone_holds(shm, &value, trust, shm->stale)) {
+            ngx_http_cargo_zone_release(shm, &value, body);
+            return NGX_DECLINED;
+        }
+
+        ngx_memcpy(&read->thing, value.head, sizeof(ngx_http_cargo_thing_t));
+
+        wanted = (read->thing.status == NGX_HTTP_OK)
+                 ? ngx_http_cargo_wanted_body(r, value.body_len) : 0;
+
+        if (wanted == body) {
+            return ngx_http_cargo_zone_body(r, shm, &value, body, buffer);
+        }
+
+        ngx_http_cargo_zone_release(shm, &value, body);
+
+        if (wanted == -1) {
+            return NGX_OK;
+        }
+
+        body = wanted;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/* what will be wanted most likely: looking again costs less than a copy */
+
+static int
+ngx_http_cargo_zone_first_body(ngx_http_request_t *r,
+    ngx_http_cargo_read_t *read)
+{
+    if (read->question.kind == NGX_HTTP_CARGO_READ_FILE
+        || r->method == NGX_HTTP_HEAD
+        || ngx_http_cargo_conditional(r))
+    {
+        return -1;
+    }
+
+    return ngx_http_cargo_takes_gzip(r) ? 1 : 0;
+}
+
+
+static ngx_int_t
+ngx_http_cargo_zone_body(ngx_http_request_t *r, ngx_cargo_shm_t *shm,
+    cargo_zone_value_t *value, int body, u_char *buffer)
+{
+    ngx_str_t              *text;
+    ngx_http_cargo_ctx_t   *ctx;
+    ngx_http_cargo_read_t  *read;
+
+    if (body == -1) {
+        return NGX_OK;
+    }
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
+    read = &ctx->read;
+
+    if (cargo_zone_pinned(value, body)) {
+        buffer = ngx_pnalloc(r->pool, value->body_len[body]);
+
+        if (cargo_zone_copy(&shm->zone, value, body, buffer) != CARGO_OK
+            || buffer == NULL)
+        {
+            return NGX_DECLINED;
+        }
+    }
+
+    read->status = read->thing.status;
+
+    text = (read->status == NGX_HTTP_OK) ? &read->body : &read->sentence;
+
+    text->data = buffer;
+    text->len = value->body_len[body];
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_cargo_zone_release(ngx_cargo_shm_t *shm, cargo_zone_value_t *value,
+    int body)
+{
+    if (cargo_zone_pinned(value, body)) {
+        (void) cargo_zone_copy(&shm->zone, value, body, NULL);
+    }
+}

@@ -1,0 +1,98 @@
+-- What servers ask to keep what they remember in step with the database.
+
+create or replace function cargo_store.ring()
+returns trigger
+language plpgsql
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+begin
+    notify cargo_changes;
+    return null;
+end
+$$;
+
+comment on function cargo_store.ring() is
+    'Of the trigger of changes.  Payloads are all the same, so that PostgreSQL '
+    'sends one for a transaction.';
+
+
+create or replace function cargo.changes(
+    since text,
+    out status integer,
+    out body text)
+language plpgsql stable security definer
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+declare
+    -- all transactions before it are over, and those not seen yet come later
+    next   constant xid8 := pg_snapshot_xmin(pg_current_snapshot());
+    behind boolean;
+    list   jsonb;
+begin
+    -- a database that has been restored may be behind what was read of it
+    select coalesce(changes.since::xid8 not between k.since and next, true)
+      into behind
+      from changes_kept k;
+
+    if not behind then
+        select coalesce(jsonb_agg(jsonb_build_array(
+                                      c.id, r.name, canonical_name(c.crate))),
+                        '[]'),
+               count(*) > 5000
+          into list, behind
+          from (select * from changes c
+                 where c.xid >= changes.since::xid8
+                 order by c.xid
+                 limit 5001) c
+               left join registries r on r.id = c.registry_id;
+    end if;
+
+    status := 200;
+    body := jsonb_build_object('next', next::text, 'all', behind,
+                               'changes', case when behind then '[]'
+                                               else list end);
+end
+$$;
+
+comment on function cargo.changes(text) is
+    'since: the "next" of the last answer, null at first.  200 with {"next", '
+    '"all", "changes": [[id, registry, crate], ...]}: what has changed, some '
+    'of it perhaps told before, since sequences and commits have not the same '
+    'order; registry null: in every one, crate null: permissions.  all: there '
+    'is too much to be told, or it is no longer known: everything has to be '
+    'asked anew.';
+
+
+create or replace function cargo_store.forget_changes()
+returns void
+language plpgsql volatile
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+declare
+    last xid8;
+begin
+    -- one at a time; the others come another time
+    perform from changes_kept for update skip locked;
+
+    if not found then
+        return;
+    end if;
+
+    with gone as (
+        delete from changes c
+         where c.id in (select o.id
+                          from (select * from changes
+                                 order by id
+                                 limit 10000) o
+                         where o.created_at < now() - interval '1 day')
+        returning c.xid)
+    select max(g.xid) into last from gone g;
+
+    update changes_kept k
+       set since = greatest(k.since, (last::text::numeric + 1)::text::xid8)
+     where last is not null;
+end
+$$;
+
+comment on function cargo_store.forget_changes() is
+    'Takes what is older than a day from the log.';

@@ -1,0 +1,307 @@
+package Bench::Site;
+
+# A PostgreSQL that is as durable as in production, a filled registry, and the
+# yardsticks that live in the same cluster.
+
+use strict;
+use warnings;
+
+use parent -norequire, 'Test::Cargo';
+
+use Cwd qw(abs_path);
+use Digest::SHA ();
+use File::Basename qw(dirname);
+use File::Path qw(make_path remove_tree);
+
+use Test::Cargo;
+
+my $BENCH = dirname(dirname(dirname(abs_path(__FILE__))));
+
+# From so many crates on, filling takes longer than keeping what was filled.
+my $KEEP = 20_000;
+
+my %SETTINGS = (shared_buffers => '1GB');
+
+
+sub new {
+    my ($class, %options) = @_;
+
+    my $self = $class->SUPER::new();
+
+    $self->{names} = ['main'];
+    $self->{crates} = $options{crates};
+
+    $self->_nobody_elses_blobs();
+    $self->postgres(fsync => 1, settings => { %SETTINGS });
+
+    if ($options{crates} < $KEEP) {
+        $self->{token} = $self->account('bench');
+        $self->fill('main', $options{crates});
+        return $self;
+    }
+
+    $self->_fill_or_copy();
+
+    return $self;
+}
+
+
+sub registries { return @{ $_[0]{names} } }
+
+
+# A registry in which the account is a publisher.
+
+sub add_registry {
+    my ($self, $name, %settings) = @_;
+
+    $self->registry($name);
+    $self->_ctl('account', 'grant', 'bench', '--registry', $name,
+                '--role', 'publisher');
+    $self->_ctl('registry', 'set', $name,
+                map { "$_=$settings{$_}" } keys %settings) if %settings;
+
+    push @{ $self->{names} }, $name;
+
+    return $self;
+}
+
+
+sub fill {
+    my ($self, $registry, $crates) = @_;
+
+    $self->run_ok(
+        command => [ Test::Cargo::Postgres::postgres_bin('psql'), '-XAtq',
+                     '-v', "registry=$registry", '-v', "crates=$crates",
+                     '-f', "$BENCH/fill.sql" ],
+        env => { $self->postgres_env('cargo') }, merge => 1, timeout => 7200,
+    );
+}
+
+
+sub import_crates {
+    my ($self, $registry, $dir) = @_;
+
+    $self->_ctl('import', $dir, '--registry', $registry, '--owner', 'bench',
+                '--dependencies', 'own', '--blobs', $self->dir() . '/blobs');
+}
+
+
+sub export_crates {
+    my ($self, $registry, $dir, $url) = @_;
+
+    $self->_ctl('export', $dir, '--registry', $registry, '--url', $url,
+                '--blobs', $self->dir() . '/blobs');
+}
+
+
+# Of a crate that was imported from "crates" of the directory.
+
+sub download_path {
+    my ($self, $name) = @_;
+
+    my $checksum = $self->checksum(
+        $self->read_file("crates/$name-1.0.0.crate"));
+
+    return "/dl/$name/$checksum/$name-1.0.0.crate";
+}
+
+
+# The name of the crate whose index document has about this length.
+
+sub crate_of_length {
+    my ($self, $length) = @_;
+
+    return $self->sql(<<"SQL");
+select name
+  from (select c.name, sum(length(v.index_head) + length(v.index_tail) + 5)
+          from cargo_store.crates c
+               join cargo_store.registries r on r.id = c.registry_id
+               join cargo_store.versions v on v.crate_id = c.id
+         where r.name = 'main'
+         group by c.id) d (name, length)
+ order by abs(length - $length), name
+ limit 1
+SQL
+}
+
+
+# Names of so many crates, drawn from all over the registry.  The very large
+# ones are left out: there are more of them where there are more crates.
+
+sub some_crates {
+    my ($self, $number) = @_;
+
+    return split /\n/, $self->sql(<<"SQL");
+select c.name
+  from cargo_store.crates c
+       join cargo_store.registries r on r.id = c.registry_id
+ where r.name = 'main'
+   and c.name !~ '^bench-'
+   and (select count(*) from cargo_store.versions v
+         where v.crate_id = c.id) <= 100
+ order by hashint8(c.id), c.id
+ limit $number
+SQL
+}
+
+
+# A database of pgbench's own tables, and one for inserts.
+
+sub pgbench_tables {
+    my ($self) = @_;
+
+    return if $self->{pgbench}++;
+
+    $self->sql('create database pgbench', database => 'postgres');
+
+    $self->run_ok(
+        command => [ Test::Cargo::Postgres::postgres_bin('pgbench'), '-i',
+                     '-q', '-s', 10 ],
+        env => { $self->postgres_env('postgres'), PGDATABASE => 'pgbench' },
+        timeout => 300,
+    );
+
+    $self->sql('create table inserts (id bigint generated always as identity'
+               . ' primary key, account integer not null, note text not null,'
+               . ' at timestamptz not null default now())',
+               database => 'pgbench');
+    $self->write_file('insert.sql', "\\set account random(1, 1000000)\n"
+        . "insert into inserts (account, note)"
+        . " values (:account, 'a row of some length');\n");
+}
+
+
+# Transactions that were committed in the database of the registry.
+
+sub commits {
+    my ($self) = @_;
+
+    # backends that have nothing to do tell after ten seconds
+    sleep 11;
+
+    return $self->sql('select xact_commit from pg_stat_database'
+                      . " where datname = 'cargo'", database => 'postgres');
+}
+
+
+sub _ctl {
+    my ($self, @args) = @_;
+
+    my ($rc, $out, $err) = $self->cargoctl(@args, { timeout => 600 });
+
+    die "cargoctl @args: exit code $rc\n$out$err" if $rc != 0;
+
+    return $out;
+}
+
+
+# nginx's workers are nobody, and what is imported becomes theirs.
+
+sub _nobody_elses_blobs {
+    my ($self) = @_;
+
+    my $dir = $self->dir() . '/blobs';
+
+    mkdir $dir or die "mkdir $dir: $!\n";
+
+    if ($> == 0) {
+        chown((getpwnam 'nobody')[2, 3], $dir) or die "chown $dir: $!\n";
+    }
+}
+
+
+sub _fill_or_copy {
+    my ($self) = @_;
+
+    my $data = $self->dir() . '/pgdata';
+    my $kept = $self->_kept_path();
+
+    if (!-d $kept) {
+        print STDERR "filling $self->{crates} crates, which takes minutes;",
+                     " kept as $kept\n";
+
+        $self->account('bench');
+        $self->fill('main', $self->{crates});
+        $self->stop_postgres();
+
+        remove_tree($_) for glob dirname($kept) . "/$self->{crates}-*";
+        make_path(dirname($kept));
+        _copy($data, "$kept.new");
+        rename "$kept.new", $kept or die "rename $kept.new: $!\n";
+
+    } else {
+        $self->stop_postgres();
+        remove_tree($data);
+        _copy($kept, $data);
+    }
+
+    $self->start_postgres();
+
+    $self->{token} = $self->token('bench');
+}
+
+
+sub _copy {
+    my ($from, $to) = @_;
+
+    system('cp', '-a', '--reflink=auto', $from, $to) == 0
+        or die "cannot copy $from to $to\n";
+}
+
+
+sub _kept_path {
+    my ($self) = @_;
+
+    my $sum = Digest::SHA->new(256);
+    my $postgres = Test::Cargo::Postgres::postgres_bin('postgres');
+
+    $sum->add(`$postgres --version`);
+    $sum->addfile($_) for "$BENCH/fill.sql", $self->objs() . '/cargoctl',
+        sort glob($self->root() . '/sql/*/*.sql');
+
+    return $self->objs() . "/bench/$self->{crates}-"
+           . substr($sum->hexdigest(), 0, 16);
+}
+
+
+1;
+
+__END__
+
+=head1 NAME
+
+Bench::Site - database and registry for a measurement
+
+=head1 METHODS
+
+Those of L<Test::Cargo>, and:
+
+=head2 new(crates => N)
+
+A durable PostgreSQL whose registry C<main> F<fill.sql> has filled, and the
+account C<bench>, a publisher, with C<< {token} >>.  From 20,000 crates on,
+what was filled is kept in F<objs/bench> and copied the next time.
+
+=head2 add_registry($name, setting => value), registries
+
+Another registry, before a server is started; the names of all.
+
+=head2 fill($registry, $crates), import_crates($registry, $dir),
+export_crates($registry, $dir, $url)
+
+F<fill.sql>; cargoctl's import and export.
+
+=head2 download_path($name)
+
+Of a crate whose file was made in C<crates> of the directory.
+
+=head2 crate_of_length($bytes), some_crates($n)
+
+A crate by the length of its index document; crates at random, the same each
+time.
+
+=head2 pgbench_tables, commits
+
+Makes the database C<pgbench>; the transactions counted in the registry's.
+
+=cut
