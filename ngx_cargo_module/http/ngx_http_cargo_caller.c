@@ -14,6 +14,9 @@ static ngx_int_t ngx_http_cargo_plain_token(ngx_http_request_t *r,
     ngx_http_cargo_caller_t *caller);
 static ngx_int_t ngx_http_cargo_find_caller(ngx_http_request_t *r,
     ngx_http_cargo_caller_t *caller, cargo_arena_t *arena);
+static ngx_int_t ngx_http_cargo_by_nothing_good(ngx_http_request_t *r,
+    ngx_http_cargo_caller_t *caller, cargo_str_t header, cargo_str_t url,
+    cargo_error_t *error);
 static ngx_int_t ngx_http_cargo_authorization(ngx_http_request_t *r,
     cargo_arena_t *arena, cargo_str_t *token, cargo_error_t *error);
 static ngx_int_t ngx_http_cargo_by_token(ngx_http_cargo_caller_t *caller,
@@ -176,10 +179,21 @@ ngx_http_cargo_find_caller(ngx_http_request_t *r,
         return ngx_http_cargo_by_login(r, caller, &login);
     }
 
-    /* what is no token is one that nobody has: the database says so */
+    return ngx_http_cargo_by_nothing_good(r, caller, header, url, &error);
+}
+
+
+/* what is no token is one that nobody has: the database says so */
+
+static ngx_int_t
+ngx_http_cargo_by_nothing_good(ngx_http_request_t *r,
+    ngx_http_cargo_caller_t *caller, cargo_str_t header, cargo_str_t url,
+    cargo_error_t *error)
+{
+    ngx_http_cargo_ctx_t  *ctx;
 
     if (r->headers_in.authorization) {
-        if (ngx_http_cargo_by_no_token(r, caller, &error) != NGX_OK) {
+        if (ngx_http_cargo_by_no_token(r, caller, error) != NGX_OK) {
             return NGX_ERROR;
         }
 
@@ -193,13 +207,15 @@ ngx_http_cargo_find_caller(ngx_http_request_t *r,
 
     ngx_str_set(&caller->credential, "n");
 
+    ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
+
     if (ctx->secret.len) {
-        (void) cargo_refuse(&error, NGX_HTTP_FORBIDDEN,
+        (void) cargo_refuse(error, NGX_HTTP_FORBIDDEN,
                             "this action requires authentication: a token in "
                             "the URL only reads; run `cargo login` with a "
                             "token that may write");
 
-        return ngx_http_cargo_by_no_token(r, caller, &error);
+        return ngx_http_cargo_by_no_token(r, caller, error);
     }
 
     return NGX_OK;
