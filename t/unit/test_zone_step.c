@@ -57,6 +57,7 @@ static void hit(void);
 static void hit_again(void);
 static void replace_small(void);
 static void replace_large(void);
+static void give_up_storing(void);
 static void fill_up(void);
 static void evict(void);
 static void pin_and_copy(void);
@@ -73,6 +74,7 @@ static cargo_rc_t fetch(cargo_zone_t *z, unsigned k, int64_t now, int body,
 static cargo_zone_key_t key_of(unsigned k, char *text);
 static size_t contents(unsigned k, unsigned version);
 static void *shared_memory(size_t size);
+static void lock(void *mutex);
 static void no_lock(void *mutex);
 static void failed(const operation_t *operation, const char *reason);
 
@@ -82,6 +84,7 @@ static const operation_t  operations[] = {
     { "hit, moved in the order", NULL, hit_again, 1 },
     { "replace a small entry", NULL, replace_small, 1 },
     { "replace by a large entry", NULL, replace_large, 1 },
+    { "give up storing", NULL, give_up_storing, 1 },
     { "evict", fill_up, evict, 1 },
     { "pin and copy", NULL, pin_and_copy, 0 },
     { "give up what was replaced", NULL, give_up_replaced, 1 },
@@ -97,6 +100,7 @@ static void           *image;
 static size_t          size;
 static shared_t       *shared;
 static unsigned        states;
+static unsigned        locks_left;
 static cargo_zone_t    zone;
 static cargo_zone_t    copy;
 static unsigned char   buffer[CARGO_ZONE_COPY];
@@ -114,9 +118,10 @@ main(void)
     image = shared_memory(size);
     shared = shared_memory(sizeof(shared_t));
 
-    zone.lock = no_lock;
+    copy.lock = no_lock;
+    copy.unlock = no_lock;
+    zone.lock = lock;
     zone.unlock = no_lock;
-    copy = zone;
 
     for (i = 0; i < count_of(operations); i++) {
         fill_zone();
@@ -364,6 +369,19 @@ replace_large(void)
 }
 
 
+/* while the second piece is awaited, all is invalidated */
+
+static void
+give_up_storing(void)
+{
+    locks_left = 3;
+
+    if (store(1, 3, NOW + 1) != CARGO_REFUSED) {
+        _exit(1);
+    }
+}
+
+
 static void
 fill_up(void)
 {
@@ -552,6 +570,17 @@ shared_memory(size_t n)
     }
 
     return p;
+}
+
+
+static void
+lock(void *mutex)
+{
+    (void) mutex;
+
+    if (locks_left && --locks_left == 0) {
+        cargo_zone_invalidate_all(&zone);
+    }
 }
 
 
