@@ -201,7 +201,7 @@ ngx_http_cargo_flight_question(ngx_http_cargo_flight_t *flight,
         *p++ = '\0';
     }
 
-    flight->node.node.key = ngx_murmur_hash2(flight->node.str.data, len);
+    flight->node.node.key = ngx_crc32_long(flight->node.str.data, len);
 
     return NGX_OK;
 }
