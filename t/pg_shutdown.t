@@ -247,7 +247,11 @@ sub quit_under_load {
         });
     } 1 .. 4;
 
-    Time::HiRes::sleep(0.5);
+    my $before = -s $t->path('access.log') // 0;
+
+    $t->wait_for(sub {
+        substr($t->read_file('access.log'), $before) =~ tr/\n// > 100
+    }, 20);
     exits_soon('under load');
 
     my %seen;
