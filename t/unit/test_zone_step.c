@@ -5,22 +5,20 @@
  * copy of it the lock is taken away, and the copy has to be sound, hold
  * nothing but what was stored in whole, and have lost no counter.
  *
- * Needs ptrace(2); skipped where that is forbidden.
+ * Skipped where ptrace(2) is forbidden.
  */
 
 #define _GNU_SOURCE
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/ptrace.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cargo_zone_private.h"
+#include "single_step.h"
 
 
 #define KEYS     3
@@ -39,6 +37,12 @@ typedef struct {
 } operation_t;
 
 
+typedef struct {
+    const operation_t   *operation;
+    unsigned             resets;
+} trace_t;
+
+
 /* what the process has for itself, but others can see */
 typedef struct {
     cargo_zone_count_t   counts[BATCH];
@@ -48,8 +52,7 @@ typedef struct {
 
 static void fill_zone(void);
 static void step_through(const operation_t *operation);
-static int trace(const operation_t *operation, pid_t *pid);
-static void check_state(const operation_t *operation, unsigned *resets);
+static void check_state(void *data);
 static void check_entries(const operation_t *operation);
 static void check_counters(const operation_t *operation);
 
@@ -175,76 +178,39 @@ fill_zone(void)
 static void
 step_through(const operation_t *operation)
 {
-    int       status;
-    pid_t     pid;
-    unsigned  resets;
+    trace_t      trace;
+    const char  *reason;
 
-    status = trace(operation, &pid);
-    resets = 0;
+    trace.operation = operation;
+    trace.resets = 0;
 
-    while (WIFSTOPPED(status)) {
-        if (WSTOPSIG(status) != SIGTRAP && WSTOPSIG(status) != SIGSTOP) {
-            failed(operation, strsignal(WSTOPSIG(status)));
-        }
+    reason = single_step(operation->work, check_state, &trace);
 
-        check_state(operation, &resets);
-
-        if (ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) == -1
-            || waitpid(pid, &status, 0) != pid)
-        {
-            failed(operation, strerror(errno));
-        }
+    if (reason == single_step_forbidden) {
+        printf("1..0 # SKIP %s\n", reason);
+        exit(0);
     }
 
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-        failed(operation, "did not do it");
+    if (reason) {
+        failed(operation, reason);
     }
 
-    if (operation->changes != (resets != 0)) {
+    if (operation->changes != (trace.resets != 0)) {
         failed(operation, "changes links and is not expected to, or the "
                           "other way around");
     }
 }
 
 
-/* the process is stopped before it begins */
-
-static int
-trace(const operation_t *operation, pid_t *pid)
-{
-    int  status;
-
-    *pid = fork();
-
-    if (*pid == 0) {
-        if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) == -1) {
-            _exit(77);
-        }
-
-        (void) raise(SIGSTOP);
-        operation->work();
-        _exit(0);
-    }
-
-    if (*pid == -1 || waitpid(*pid, &status, 0) != *pid) {
-        failed(operation, strerror(errno));
-    }
-
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
-        printf("1..0 # SKIP ptrace is not allowed here\n");
-        exit(0);
-    }
-
-    (void) ptrace(PTRACE_SETOPTIONS, *pid, NULL, PTRACE_O_EXITKILL);
-
-    return status;
-}
-
-
 static void
-check_state(const operation_t *operation, unsigned *resets)
+check_state(void *data)
 {
-    const char  *error;
+    trace_t            *trace;
+    const char         *error;
+    const operation_t  *operation;
+
+    trace = data;
+    operation = trace->operation;
 
     states++;
     memcpy(image, region, size);
@@ -253,7 +219,7 @@ check_state(const operation_t *operation, unsigned *resets)
         failed(operation, "cannot be attached to");
     }
 
-    *resets += copy.header->changing;
+    trace->resets += copy.header->changing;
 
     error = cargo_zone_verify(&copy);
     if (error) {
