@@ -51,14 +51,6 @@ static int cargo_wildcard(cargo_str_t *rest);
 static void cargo_skip_spaces(cargo_str_t *rest);
 static size_t cargo_comparator_write(char *p, size_t size,
     const cargo_comparator_t *comparator);
-static int cargo_comparator_matches(const cargo_comparator_t *comparator,
-    const cargo_version_t *version);
-static int cargo_comparator_same_caret(const cargo_comparator_t *comparator,
-    const cargo_version_t *version);
-static int cargo_comparator_order(const cargo_comparator_t *comparator,
-    const cargo_version_t *version);
-static int cargo_comparator_admits_pre(const cargo_comparator_t *comparator,
-    const cargo_version_t *version);
 
 
 /* by cargo_op_t */
@@ -116,36 +108,6 @@ cargo_requirement_normalize(cargo_arena_t *arena, cargo_str_t text,
     normalized->len = (size_t) (p - (char *) normalized->data);
 
     return CARGO_OK;
-}
-
-
-int
-cargo_requirement_matches(cargo_str_t text, const cargo_version_t *version)
-{
-    unsigned             i;
-    cargo_requirement_t  requirement;
-
-    if (!cargo_requirement_read(text, &requirement)) {
-        return 0;
-    }
-
-    for (i = 0; i < requirement.count; i++) {
-        if (!cargo_comparator_matches(&requirement.comparators[i], version)) {
-            return 0;
-        }
-    }
-
-    if (version->pre.len == 0) {
-        return 1;
-    }
-
-    for (i = 0; i < requirement.count; i++) {
-        if (cargo_comparator_admits_pre(&requirement.comparators[i], version)) {
-            return 1;
-        }
-    }
-
-    return 0;
 }
 
 
@@ -345,109 +307,4 @@ cargo_comparator_write(char *p, size_t size,
     }
 
     return (size_t) n;
-}
-
-
-static int
-cargo_comparator_matches(const cargo_comparator_t *comparator,
-    const cargo_version_t *version)
-{
-    int  order, exact;
-
-    order = cargo_comparator_order(comparator, version);
-    exact = (order == 0 && (comparator->parts == 3 || version->pre.len == 0));
-
-    switch (comparator->op) {
-
-    case CARGO_OP_GREATER:
-        return order > 0;
-
-    case CARGO_OP_GREATER_EQ:
-        return order > 0 || exact;
-
-    case CARGO_OP_LESS:
-        return order < 0;
-
-    case CARGO_OP_LESS_EQ:
-        return order < 0 || exact;
-
-    case CARGO_OP_TILDE:
-        return (order > 0 || exact)
-               && version->major == comparator->version.major
-               && (comparator->parts == 1
-                   || version->minor == comparator->version.minor);
-
-    case CARGO_OP_CARET:
-        return order >= 0
-               && cargo_comparator_same_caret(comparator, version);
-
-    default: /* CARGO_OP_EXACT, CARGO_OP_WILDCARD */
-        return exact;
-    }
-}
-
-
-/* the leftmost number that is not zero, and all before it, must stay */
-
-static int
-cargo_comparator_same_caret(const cargo_comparator_t *comparator,
-    const cargo_version_t *version)
-{
-    const cargo_version_t  *v;
-
-    v = &comparator->version;
-
-    if (version->major != v->major) {
-        return 0;
-    }
-
-    if (v->major > 0 || comparator->parts == 1) {
-        return 1;
-    }
-
-    if (version->minor != v->minor) {
-        return 0;
-    }
-
-    return v->minor > 0 || comparator->parts == 2
-           || version->patch == v->patch;
-}
-
-
-/* of the version to the parts that the comparator gives */
-
-static int
-cargo_comparator_order(const cargo_comparator_t *comparator,
-    const cargo_version_t *version)
-{
-    cargo_version_t  given;
-
-    given = *version;
-
-    if (comparator->parts < 3) {
-        given.patch = 0;
-        given.pre.len = 0;
-    }
-
-    if (comparator->parts < 2) {
-        given.minor = 0;
-    }
-
-    return cargo_version_compare(&given, &comparator->version);
-}
-
-
-/*
- * A pre-release is only offered to those who ask for one of the very same
- * release.
- */
-
-static int
-cargo_comparator_admits_pre(const cargo_comparator_t *comparator,
-    const cargo_version_t *version)
-{
-    return comparator->version.pre.len
-           && comparator->version.major == version->major
-           && comparator->version.minor == version->minor
-           && comparator->version.patch == version->patch;
 }

@@ -59,10 +59,6 @@ cargo_str_t cargo_version_sort_key(cargo_arena_t *arena,
 cargo_rc_t cargo_requirement_normalize(cargo_arena_t *arena, cargo_str_t text,
     cargo_str_t *normalized, cargo_error_t *error);
 
-/* 1 when the version satisfies the requirement (any valid spelling) */
-int cargo_requirement_matches(cargo_str_t requirement,
-    const cargo_version_t *version);
-
 
 /*
  * The pieces that versions and requirements have in common.  Both take what

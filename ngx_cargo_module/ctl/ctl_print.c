@@ -20,6 +20,7 @@
 
 static void ctl_print_line(FILE *out, const char *prefix, const char *format,
     va_list args);
+static void ctl_print_table(const json_t *rows, const ctl_column_t *columns);
 static char *ctl_vprintf(const char *format, va_list args);
 static char *ctl_cell(const json_t *row, const ctl_column_t *column);
 static char *ctl_cell_pairs(json_t *object);
@@ -142,21 +143,6 @@ ctl_print_json(const json_t *value)
 
 
 void
-ctl_print_table(const json_t *rows, const ctl_column_t *columns)
-{
-    size_t  n, *widths;
-
-    for (n = 0; columns[n].key; n++) { /* void */ }
-
-    widths = ctl_alloc(n * sizeof(size_t));
-    memset(widths, 0, n * sizeof(size_t));
-
-    ctl_print_page(rows, columns, widths);
-    free(widths);
-}
-
-
-void
 ctl_print_page(const json_t *rows, const ctl_column_t *columns, size_t *widths)
 {
     int       titles;
@@ -211,6 +197,21 @@ ctl_print_list(const ctl_t *ctl, const json_t *rows,
     } else {
         ctl_print_table(rows, columns);
     }
+}
+
+
+static void
+ctl_print_table(const json_t *rows, const ctl_column_t *columns)
+{
+    size_t  n, *widths;
+
+    for (n = 0; columns[n].key; n++) { /* void */ }
+
+    widths = ctl_alloc(n * sizeof(size_t));
+    memset(widths, 0, n * sizeof(size_t));
+
+    ctl_print_page(rows, columns, widths);
+    free(widths);
 }
 
 

@@ -51,19 +51,19 @@ void ctl_progress_end(void);
 
 void ctl_print_json(const json_t *value);
 
-/* rows: objects; columns end with a NULL key */
-void ctl_print_table(const json_t *rows, const ctl_column_t *columns);
+/*
+ * A table, or the sentence when there are no rows; JSON with --json.  Rows
+ * are objects, columns end with a NULL key.
+ */
+void ctl_print_list(const ctl_t *ctl, const json_t *rows,
+    const ctl_column_t *columns, const char *none);
 
 /*
- * The same page by page: widths has a number for each column, at first all 0,
+ * A page of a table: widths has a number for each column, at first all 0,
  * when the titles are printed; it grows, so that pages are aligned alike.
  */
 void ctl_print_page(const json_t *rows, const ctl_column_t *columns,
     size_t *widths);
-
-/* the table, or the sentence when there are no rows; JSON with --json */
-void ctl_print_list(const ctl_t *ctl, const json_t *rows,
-    const ctl_column_t *columns, const char *none);
 
 /* a row alone, a line for each column */
 void ctl_print_object(const json_t *row, const ctl_column_t *columns);

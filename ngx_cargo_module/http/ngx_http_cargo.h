@@ -458,10 +458,6 @@ ngx_int_t ngx_http_cargo_download_url(ngx_http_request_t *r);
 
 /* ngx_http_cargo_json.c */
 
-/* takes the value */
-ngx_int_t ngx_http_cargo_json_text(ngx_http_request_t *r, json_t *value,
-    ngx_str_t *text);
-
 /* "a=1&b[]=2&b[]=3" as {"a":"1","b[]":["2","3"]}; of two equal the last */
 ngx_int_t ngx_http_cargo_json_args(ngx_http_request_t *r, ngx_str_t *text);
 

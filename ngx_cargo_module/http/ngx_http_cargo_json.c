@@ -11,32 +11,8 @@ static json_t *ngx_http_cargo_json_decode(ngx_http_request_t *r, u_char *p,
     u_char *last);
 static ngx_int_t ngx_http_cargo_json_read(ngx_http_request_t *r, size_t max,
     ngx_str_t *text);
-
-
-ngx_int_t
-ngx_http_cargo_json_text(ngx_http_request_t *r, json_t *value,
-    ngx_str_t *text)
-{
-    char  *dump;
-
-    dump = json_dumps(value, JSON_COMPACT|JSON_ENCODE_ANY);
-    json_decref(value);
-
-    if (dump == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    text->len = ngx_strlen(dump);
-    text->data = ngx_pnalloc(r->pool, text->len);
-
-    if (text->data) {
-        ngx_memcpy(text->data, dump, text->len);
-    }
-
-    free(dump);
-
-    return text->data ? NGX_OK : NGX_HTTP_INTERNAL_SERVER_ERROR;
-}
+static ngx_int_t ngx_http_cargo_json_text(ngx_http_request_t *r,
+    json_t *value, ngx_str_t *text);
 
 
 ngx_int_t
@@ -253,4 +229,32 @@ ngx_http_cargo_json_read(ngx_http_request_t *r, size_t max,
     }
 
     return NGX_OK;
+}
+
+
+/* takes the value */
+
+static ngx_int_t
+ngx_http_cargo_json_text(ngx_http_request_t *r, json_t *value,
+    ngx_str_t *text)
+{
+    char  *dump;
+
+    dump = json_dumps(value, JSON_COMPACT|JSON_ENCODE_ANY);
+    json_decref(value);
+
+    if (dump == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    text->len = ngx_strlen(dump);
+    text->data = ngx_pnalloc(r->pool, text->len);
+
+    if (text->data) {
+        ngx_memcpy(text->data, dump, text->len);
+    }
+
+    free(dump);
+
+    return text->data ? NGX_OK : NGX_HTTP_INTERNAL_SERVER_ERROR;
 }
