@@ -102,9 +102,9 @@ sub completion {
     like((ctl('completion', 'fish'))[2], qr/"fish", only for bash/,
          '... is known');
 
-    mkdir "$t->{dir}/work" or die "mkdir: $!\n";
-    mkdir "$t->{dir}/work/$_" or die "mkdir: $!\n" for 'a dir', 'mirror';
-    $t->write_file('work/Cargo.lock', '');
+    mkdir "$t->{dir}/typed-in" or die "mkdir: $!\n";
+    mkdir "$t->{dir}/typed-in/$_" or die "mkdir: $!\n" for 'a dir', 'mirror';
+    $t->write_file('typed-in/Cargo.lock', '');
 
     while (my ($line, $next) = splice @LINES, 0, 2) {
         is(complete($line), $next, "$line<TAB>");
@@ -126,7 +126,7 @@ _cargoctl
 printf '%s\n' "${COMPREPLY[@]}"
 BASH
                      split / /, $line, -1 ],
-        dir => "$t->{dir}/work",
+        dir => "$t->{dir}/typed-in",
     );
 
     die "bash: $err" if $err ne '';

@@ -34,7 +34,9 @@ my @KEYWORDS = qw(
 
 my %problems;
 
-for my $file (files_of('ngx_cargo_module', qr/\.(?:c|h|cc|cpp|hpp)$/)) {
+my $C = qr/\.(?:c|h|cc|cpp|hpp)$/;
+
+for my $file (files_of('ngx_cargo_module', $C), files_of('t/unit', $C)) {
     my $text = read_file($file);
     my @lines = split /\n/, $text, -1;
     my @code = split /\n/, code_of_c($text), -1;
@@ -44,7 +46,8 @@ for my $file (files_of('ngx_cargo_module', qr/\.(?:c|h|cc|cpp|hpp)$/)) {
     check_lines($file, \@lines, COLUMNS);
     check_c($file, \@code);
     check_functions($file, \@lines);
-    check_file($file, $text, scalar @lines);
+    check_file($file, $text);
+    check_length($file, scalar @lines);
 }
 
 for my $file (files_of('sql', qr/\.sql$/)) {
@@ -52,6 +55,10 @@ for my $file (files_of('sql', qr/\.sql$/)) {
 
     check_lines($file, [ split /\n/, $text ], undef);
     check_keywords($file, $text);
+}
+
+for my $file (files_of('sql'), grep { $_ !~ $C } files_of('t')) {
+    check_length($file, read_file($file) =~ tr/\n//);
 }
 
 my @rules = (
@@ -148,19 +155,24 @@ sub check_functions {
 
 
 sub check_file {
-    my ($file, $text, $lines) = @_;
+    my ($file, $text) = @_;
 
     problem('a file begins with an empty line', $file, 1)
         if $text !~ /^\n[^\n]/;
 
-    problem('a file ends with one newline', $file, $lines)
+    problem('a file ends with one newline', $file, $text =~ tr/\n//)
         if $text !~ /[^\n]\n\z/;
-
-    problem('at most ' . FILE_LINES . ' lines in a file', $file, $lines)
-        if $lines > FILE_LINES;
 
     problem('a header begins with a paragraph about it', $file, 1)
         if $file =~ /\.(?:h|hpp)$/ && $text !~ m{^\n/\*\n \* \S};
+}
+
+
+sub check_length {
+    my ($file, $lines) = @_;
+
+    problem('at most ' . FILE_LINES . ' lines in a file', $file, $lines)
+        if $lines > FILE_LINES;
 }
 
 
@@ -209,7 +221,8 @@ sub files_of {
     my @files;
 
     File::Find::find({ no_chdir => 1, wanted => sub {
-        push @files, $File::Find::name if -f && $_ =~ $pattern;
+        push @files, $File::Find::name
+            if -f && (!$pattern || $_ =~ $pattern);
     } }, "$ROOT/$dir");
 
     return sort @files;

@@ -1,7 +1,6 @@
 
 #include "unit.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "cargo_release.h"
@@ -32,7 +31,6 @@ static void test_syntax(void **state);
 static void test_out_of_memory(void **state);
 static cargo_rc_t read_metadata(const char *json, json_t **release,
     cargo_error_t *error);
-static void assert_json(const json_t *value, const char *expected);
 static cargo_rc_t out_of_memory(cargo_arena_t *arena, void *data);
 
 
@@ -228,7 +226,8 @@ test_release(void **state)
     (void) state;
 
     assert_int_equal(read_metadata(recorded, &release, &error), CARGO_OK);
-    assert_json(release, "{\"name\":\"Foo-Bar\",\"vers\":\"0.1.0+build.1\","
+    unit_assert_json(release,
+                "{\"name\":\"Foo-Bar\",\"vers\":\"0.1.0+build.1\","
                 "\"links\":\"foo\",\"rust_version\":\"1.70\",\"description\":"
                 "\"desc\",\"homepage\":null,\"documentation\":null,"
                 "\"repository\":\"https://example.com/r\",\"readme\":"
@@ -252,7 +251,8 @@ test_defaults(void **state)
                                          "\"a\":[],\"B\":[]},"
                                          "\"homepage\":\"\""),
                                    &release, &error), CARGO_OK);
-    assert_json(release, "{\"name\":\"a\",\"vers\":\"1.0.0\",\"links\":null,"
+    unit_assert_json(release,
+                "{\"name\":\"a\",\"vers\":\"1.0.0\",\"links\":null,"
                 "\"rust_version\":null,\"description\":null,\"homepage\":null,"
                 "\"documentation\":null,\"repository\":null,\"readme\":null,"
                 "\"readme_file\":null,\"license\":null,\"license_file\":null,"
@@ -274,7 +274,7 @@ test_deps(void **state)
     for (i = 0; i < unit_count(deps); i++) {
         assert_int_equal(read_metadata(deps[i].json, &release, &error),
                          CARGO_OK);
-        assert_json(json_object_get(release, "deps"), deps[i].expected);
+        unit_assert_json(json_object_get(release, "deps"), deps[i].expected);
         json_decref(release);
     }
 }
@@ -366,19 +366,6 @@ read_metadata(const char *json, json_t **release, cargo_error_t *error)
     cargo_arena_destroy(arena);
 
     return rc;
-}
-
-
-static void
-assert_json(const json_t *value, const char *expected)
-{
-    char  *dump;
-
-    dump = json_dumps(value, JSON_COMPACT);
-    assert_non_null(dump);
-    assert_string_equal(dump, expected);
-
-    free(dump);
 }
 
 

@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <jansson.h>
-
 
 /* far more than any case needs; a case that never passes ends here */
 #define UNIT_FAILURES_MAX  100000
@@ -133,6 +131,23 @@ unit_check_str(cargo_str_t str, const char *expected, const char *file,
                     cargo_str_arg(str), expected);
         _fail(file, line);
     }
+}
+
+
+void
+unit_check_json(const json_t *value, const char *expected, const char *file,
+    int line)
+{
+    char  *text;
+
+    text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+
+    if (text == NULL || strcmp(text, expected) != 0) {
+        print_error("%s instead of %s\n", text ? text : "nothing", expected);
+        _fail(file, line);
+    }
+
+    free(text);
 }
 
 

@@ -44,6 +44,8 @@
 
 #include <cmocka.h>
 
+#include <jansson.h>
+
 #include "cargo_core.h"
 
 
@@ -80,12 +82,18 @@ void unit_free(cargo_str_t exact);
 #define unit_assert_str(str, expected)                                        \
     unit_check_str(str, expected, __FILE__, __LINE__)
 
+/* as compact text, members in their order */
+#define unit_assert_json(value, expected)                                     \
+    unit_check_json(value, expected, __FILE__, __LINE__)
+
 /* status and the whole text of a refusal */
 #define unit_assert_error(error, status, detail)                              \
     unit_check_error(error, status, detail, __FILE__, __LINE__)
 
 void unit_check_str(cargo_str_t str, const char *expected, const char *file,
     int line);
+void unit_check_json(const json_t *value, const char *expected,
+    const char *file, int line);
 void unit_check_error(const cargo_error_t *error, unsigned status,
     const char *detail, const char *file, int line);
 
