@@ -7,7 +7,8 @@
 #include "cargo_release.h"
 
 
-#define CKSUM  "4b13000000000000000000000000000000000000000000000000000000000000"
+#define CKSUM                                                                 \
+    "4b13000000000000000000000000000000000000000000000000000000000000"
 #define TIME   "2026-11-21T03:33:00Z"
 
 #define CRATES_IO  "https://github.com/rust-lang/crates.io-index"

@@ -6,7 +6,8 @@
 #include "cargo_release.h"
 
 
-#define CRATES_IO  "\"registry\":\"https://github.com/rust-lang/crates.io-index\""
+#define CRATES_IO                                                             \
+    "\"registry\":\"https://github.com/rust-lang/crates.io-index\""
 
 #define METADATA(members)  "{\"name\":\"a\",\"vers\":\"1.0.0\"" members "}"
 #define MANIFEST(text)     "[package]\nname = \"a\"\nversion = \"1.0.0\"\n" text

@@ -35,6 +35,8 @@ typedef struct {
 
 static void zone_step(void);
 static void zone_read_key(uint64_t k, int peek);
+static void zone_copy_pinned(const zone_document_t *document, int body,
+    cargo_zone_value_t *value);
 static void zone_check_document(const zone_document_t *document, int body,
     const unsigned char *p, size_t len);
 static void zone_write_key(uint64_t k);
@@ -228,24 +230,31 @@ zone_read_key(uint64_t k, int peek)
 
     zone_add(&worker.model->reads, 1);
 
-    if (!cargo_zone_pinned(&value, body)) {
-        if (body >= 0) {
-            zone_check_document(&document, body, worker.buffer,
-                                value.body_len[body]);
-        }
+    if (cargo_zone_pinned(&value, body)) {
+        zone_copy_pinned(&document, body, &value);
 
-        return;
+    } else if (body >= 0) {
+        zone_check_document(&document, body, worker.buffer,
+                            value.body_len[body]);
     }
+}
+
+
+static void
+zone_copy_pinned(const zone_document_t *document, int body,
+    cargo_zone_value_t *value)
+{
+    cargo_rc_t  rc;
 
     zone_add(&worker.model->copies, 1);
 
     zone_pause();
 
-    rc = cargo_zone_copy(worker.zone, &value, body, worker.bodies[0]);
+    rc = cargo_zone_copy(worker.zone, value, body, worker.bodies[0]);
 
     if (rc == CARGO_OK) {
-        zone_check_document(&document, body, worker.bodies[0],
-                            value.body_len[body]);
+        zone_check_document(document, body, worker.bodies[0],
+                            value->body_len[body]);
 
     } else {
         zone_add(&worker.model->worthless, 1);
