@@ -25,10 +25,15 @@
 
 #include <sys/types.h>
 
+#include "cargo_archive.h"
 #include "cargo_blob.h"
 #include "cargo_core.h"
 #include "cargo_dependency.h"
 #include "ctl_store.h"
+
+
+/* what is read of a crate at once */
+#define CTL_IMPORT_BUFFER  (128 * 1024)
 
 
 /* the line of an index that says something of a version */
@@ -83,7 +88,7 @@ typedef struct {
     ctl_import_t            *import;
     const ctl_crate_file_t  *file;
     cargo_arena_t           *arena;
-    unsigned char           *buffer;
+    unsigned char           *buffer;    /* of CTL_IMPORT_BUFFER bytes */
     json_t                  *line;      /* of the index, NULL: none */
     json_t                  *release;
     const char              *there;     /* its line, when all is as we want */
@@ -108,6 +113,26 @@ int ctl_import_comes(const ctl_import_t *import, const char *name);
 
 /* ctl_import_crate.c: CTL_REFUSED is in import->refused, the rest is said */
 ctl_rc_t ctl_import_crate(ctl_import_t *import, const ctl_crate_file_t *file);
+
+/* CTL_REFUSED: by crate->error; out of memory is said */
+ctl_rc_t ctl_import_result(ctl_import_crate_t *crate, cargo_rc_t rc);
+
+/*
+ * ctl_import_file.c: crate->fd and size, the checksum of what is in it, all
+ * of it to a blob and an archive (either may be NULL), and into the store
+ * unless this is a rehearsal.  CTL_REFUSED with crate->error.
+ */
+ctl_rc_t ctl_import_open(ctl_import_crate_t *crate);
+ctl_rc_t ctl_import_hash(ctl_import_crate_t *crate);
+ctl_rc_t ctl_import_read(ctl_import_crate_t *crate, cargo_blob_t *blob,
+    cargo_archive_t *archive);
+ctl_rc_t ctl_import_store(ctl_import_crate_t *crate);
+
+/*
+ * ctl_import_describe.c: release and rendered, by the archive and the line
+ * of the index.  CTL_REFUSED with crate->error.
+ */
+ctl_rc_t ctl_import_describe(ctl_import_crate_t *crate);
 
 /* ctl_import_release.c */
 ctl_rc_t ctl_import_check_options(const ctl_t *ctl);

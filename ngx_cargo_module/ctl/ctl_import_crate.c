@@ -7,46 +7,22 @@
 
 #include "ctl_import.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "cargo_archive.h"
-#include "cargo_json.h"
 #include "ctl_print.h"
 #include "ctl_versions.h"
 
 
-#define CTL_TAKE_BUFFER  (128 * 1024)
-
-
 static ctl_rc_t ctl_take(ctl_import_crate_t *crate);
-static ctl_rc_t ctl_take_open(ctl_import_crate_t *crate);
-static ctl_rc_t ctl_take_hash(ctl_import_crate_t *crate);
-static ctl_rc_t ctl_take_read(ctl_import_crate_t *crate,
-    cargo_blob_t *blob, cargo_archive_t *archive);
-static ctl_rc_t ctl_take_describe(ctl_import_crate_t *crate);
-static int ctl_take_same(const ctl_import_crate_t *crate);
 static ctl_rc_t ctl_take_known(ctl_import_crate_t *crate, int *known);
 static int ctl_take_again(const ctl_import_t *import,
     const ctl_crate_file_t *file);
 static ctl_rc_t ctl_take_there(ctl_import_crate_t *crate);
 static ctl_rc_t ctl_take_find(ctl_import_t *import, const char *name);
-static ctl_rc_t ctl_take_check(ctl_import_crate_t *crate);
-static ctl_rc_t ctl_take_archive(ctl_import_crate_t *crate,
-    cargo_str_t keep, cargo_archive_t **archive);
-static ctl_rc_t ctl_take_readme(ctl_import_crate_t *crate);
-static ctl_rc_t ctl_take_render(ctl_import_crate_t *crate);
-static ctl_rc_t ctl_take_store(ctl_import_crate_t *crate);
-static ctl_rc_t ctl_take_keep(ctl_import_crate_t *crate,
-    cargo_blob_t *blob);
+static int ctl_take_same(const ctl_import_crate_t *crate);
 static ctl_rc_t ctl_take_finish(ctl_import_crate_t *crate);
-static ctl_rc_t ctl_take_result(ctl_import_crate_t *crate, cargo_rc_t rc);
-static ctl_rc_t ctl_take_blob_failed(const ctl_import_crate_t *crate,
-    const cargo_blob_t *blob);
 
 
 ctl_rc_t
@@ -62,11 +38,11 @@ ctl_import_crate(ctl_import_t *import, const ctl_crate_file_t *file)
     crate.fd = -1;
     crate.arena = cargo_arena_create(NULL);
     crate.buffer = crate.arena ? cargo_arena_alloc(crate.arena,
-                                                   CTL_TAKE_BUFFER)
+                                                   CTL_IMPORT_BUFFER)
                                : NULL;
 
     rc = crate.buffer ? ctl_take(&crate)
-                      : ctl_take_result(&crate, CARGO_NO_MEMORY);
+                      : ctl_import_result(&crate, CARGO_NO_MEMORY);
 
     if (rc == CTL_REFUSED) {
         ctl_import_refuse(import, file->path, file->name, file->version,
@@ -98,15 +74,15 @@ ctl_take(ctl_import_crate_t *crate)
     int       known;
     ctl_rc_t  rc;
 
-    if ((rc = ctl_take_open(crate)) != CTL_DONE
-        || (rc = ctl_take_hash(crate)) != CTL_DONE
+    if ((rc = ctl_import_open(crate)) != CTL_DONE
+        || (rc = ctl_import_hash(crate)) != CTL_DONE
         || (rc = ctl_import_read_line(crate)) != CTL_DONE
         || (rc = ctl_take_known(crate, &known)) != CTL_DONE)
     {
         return rc;
     }
 
-    rc = known ? CTL_REFUSED : ctl_take_describe(crate);
+    rc = known ? CTL_REFUSED : ctl_import_describe(crate);
 
     /* what was let in once is not judged again, but it may be told apart */
 
@@ -120,136 +96,10 @@ ctl_take(ctl_import_crate_t *crate)
     }
 
     if (rc == CTL_DONE && crate->there == NULL) {
-        rc = ctl_take_store(crate);
+        rc = ctl_import_store(crate);
     }
 
     return (rc == CTL_DONE) ? ctl_take_finish(crate) : rc;
-}
-
-
-static ctl_rc_t
-ctl_take_open(ctl_import_crate_t *crate)
-{
-    struct stat  st;
-
-    crate->fd = openat(crate->import->dir, crate->file->path,
-                       O_RDONLY|O_NONBLOCK|O_CLOEXEC);
-
-    if (crate->fd == -1 || fstat(crate->fd, &st) == -1) {
-        (void) cargo_refuse(&crate->error, 500, "%s", strerror(errno));
-        return CTL_REFUSED;
-    }
-
-    crate->size = (long long) st.st_size;
-
-    if (crate->size > CARGO_DEFAULT_CRATE_MAX) {
-        (void) cargo_refuse(&crate->error, 413, "it has %lld bytes; a crate "
-                            "may have %d", crate->size,
-                            CARGO_DEFAULT_CRATE_MAX);
-        return CTL_REFUSED;
-    }
-
-    return CTL_DONE;
-}
-
-
-static ctl_rc_t
-ctl_take_hash(ctl_import_crate_t *crate)
-{
-    ctl_rc_t      rc;
-    cargo_str_t   nowhere = { 0, NULL };
-    cargo_blob_t  blob;
-
-    if (cargo_blob_open(&blob, crate->arena, nowhere) != 0) {
-        rc = ctl_take_blob_failed(crate, &blob);
-
-    } else {
-        rc = ctl_take_read(crate, &blob, NULL);
-    }
-
-    if (rc == CTL_DONE && cargo_blob_checksum(&blob, crate->checksum) != 0) {
-        rc = ctl_take_blob_failed(crate, &blob);
-    }
-
-    crate->size = (long long) blob.size;
-    cargo_blob_drop(&blob);
-
-    return rc;
-}
-
-
-/* the whole file to one or both of them, either may be NULL */
-
-static ctl_rc_t
-ctl_take_read(ctl_import_crate_t *crate, cargo_blob_t *blob,
-    cargo_archive_t *archive)
-{
-    off_t       offset;
-    ssize_t     n;
-    cargo_rc_t  rc;
-
-    for (offset = 0; /* void */ ; offset += n) {
-
-        n = pread(crate->fd, crate->buffer, CTL_TAKE_BUFFER, offset);
-
-        if (n == -1) {
-            (void) cargo_refuse(&crate->error, 500, "%s", strerror(errno));
-            return CTL_REFUSED;
-        }
-
-        if (n == 0) {
-            return CTL_DONE;
-        }
-
-        if (blob && cargo_blob_write(blob, crate->buffer, (size_t) n) != 0) {
-            return ctl_take_blob_failed(crate, blob);
-        }
-
-        rc = archive ? cargo_archive_feed(archive, crate->buffer, (size_t) n,
-                                          &crate->error)
-                     : CARGO_OK;
-
-        if (rc != CARGO_OK) {
-            return ctl_take_result(crate, rc);
-        }
-    }
-}
-
-
-static ctl_rc_t
-ctl_take_describe(ctl_import_crate_t *crate)
-{
-    ctl_rc_t  rc;
-
-    if ((rc = ctl_take_check(crate)) != CTL_DONE
-        || (rc = ctl_take_readme(crate)) != CTL_DONE)
-    {
-        return rc;
-    }
-
-    return ctl_take_render(crate);
-}
-
-
-/* the database finds out whether it matters when they are not */
-
-static int
-ctl_take_same(const ctl_import_crate_t *crate)
-{
-    int          same;
-    char        *line;
-    cargo_str_t  head, tail;
-
-    head = crate->rendered.head;
-    tail = crate->rendered.tail;
-
-    line = ctl_printf("%.*s%s%.*s", (int) head.len, head.data,
-                      crate->yanked ? "true" : "false", (int) tail.len,
-                      tail.data);
-    same = strcmp(line, crate->there) == 0;
-    free(line);
-
-    return same;
 }
 
 
@@ -356,200 +206,25 @@ ctl_take_find(ctl_import_t *import, const char *name)
 }
 
 
-static ctl_rc_t
-ctl_take_check(ctl_import_crate_t *crate)
+/* the database finds out whether it matters when they are not */
+
+static int
+ctl_take_same(const ctl_import_crate_t *crate)
 {
-    ctl_rc_t            rc;
-    cargo_str_t         none = { 0, NULL };
-    cargo_archive_t    *archive;
-    cargo_own_index_t   own = { NULL, 0 };
+    int          same;
+    char        *line;
+    cargo_str_t  head, tail;
 
-    rc = ctl_take_archive(crate, none, &archive);
+    head = crate->rendered.head;
+    tail = crate->rendered.tail;
 
-    if (rc == CTL_DONE) {
-        rc = ctl_take_result(crate,
-                              cargo_release_of_archive(archive, &own,
-                                                       &crate->release,
-                                                       &crate->error));
-    }
+    line = ctl_printf("%.*s%s%.*s", (int) head.len, head.data,
+                      crate->yanked ? "true" : "false", (int) tail.len,
+                      tail.data);
+    same = strcmp(line, crate->there) == 0;
+    free(line);
 
-    if (archive) {
-        cargo_archive_destroy(archive);
-    }
-
-    if (rc == CTL_DONE
-        && (strcmp(ctl_json_text(crate->release, "name"), crate->file->name)
-            != 0
-            || strcmp(ctl_json_text(crate->release, "vers"),
-                      crate->file->version) != 0))
-    {
-        (void) cargo_refuse(&crate->error, 400, "its Cargo.toml is that of %s "
-                            "%s, but it unpacks to %s-%s",
-                            ctl_json_text(crate->release, "name"),
-                            ctl_json_text(crate->release, "vers"),
-                            crate->file->name, crate->file->version);
-        rc = CTL_REFUSED;
-    }
-
-    return rc;
-}
-
-
-/* walks through the file; the archive is the caller's to destroy */
-
-static ctl_rc_t
-ctl_take_archive(ctl_import_crate_t *crate, cargo_str_t keep,
-    cargo_archive_t **archive)
-{
-    cargo_str_t                          root;
-    static const cargo_archive_limits_t  limits = {
-        CARGO_DEFAULT_UNPACKED_MAX, CARGO_DEFAULT_ENTRIES_MAX
-    };
-
-    root = cargo_arena_printf(crate->arena, "%s-%s", crate->file->name,
-                              crate->file->version);
-
-    *archive = root.data ? cargo_archive_create(crate->arena, &limits, root)
-                         : NULL;
-
-    if (*archive == NULL) {
-        return ctl_take_result(crate, CARGO_NO_MEMORY);
-    }
-
-    cargo_archive_keep(*archive, keep);
-
-    return ctl_take_read(crate, NULL, *archive);
-}
-
-
-/* cargo would send it with a publish; its name is known only now */
-
-static ctl_rc_t
-ctl_take_readme(ctl_import_crate_t *crate)
-{
-    json_t           *value;
-    ctl_rc_t          rc;
-    cargo_str_t       file, text = { 0, NULL };
-    cargo_archive_t  *archive;
-
-    file = cargo_json_text(json_object_get(crate->release, "readme_file"));
-
-    if (file.data) {
-        rc = ctl_take_archive(crate, file, &archive);
-
-        if (rc == CTL_DONE) {
-            text = cargo_archive_kept(archive);
-        }
-
-        if (archive) {
-            cargo_archive_destroy(archive);
-        }
-
-        if (rc != CTL_DONE) {
-            return rc;
-        }
-    }
-
-    if (text.data && (!cargo_utf8_valid(text.data, text.len)
-                      || memchr(text.data, '\0', text.len)))
-    {
-        text.data = NULL;
-    }
-
-    value = cargo_json_of_text(text);
-
-    return ctl_take_result(crate, cargo_json_put(crate->release, "readme",
-                                                  value));
-}
-
-
-static ctl_rc_t
-ctl_take_render(ctl_import_crate_t *crate)
-{
-    cargo_rc_t   rc;
-    cargo_str_t  checksum;
-
-    checksum.data = (unsigned char *) crate->checksum;
-    checksum.len = CARGO_BLOB_HEX;
-
-    rc = ctl_import_map(crate);
-
-    if (rc == CARGO_OK) {
-        rc = cargo_release_render(crate->arena, crate->release, checksum,
-                                  crate->pubtime, &crate->rendered,
-                                  &crate->error);
-    }
-
-    return ctl_take_result(crate, rc);
-}
-
-
-static ctl_rc_t
-ctl_take_store(ctl_import_crate_t *crate)
-{
-    int                 opened;
-    ctl_rc_t            rc;
-    cargo_blob_t        blob;
-    const ctl_store_t  *store;
-
-    store = &crate->import->store;
-
-    if (crate->import->ctl->dry_run) {
-        return CTL_DONE;
-    }
-
-    rc = ctl_store_enter(store);
-    if (rc != CTL_DONE) {
-        return rc;
-    }
-
-    opened = cargo_blob_open(&blob, crate->arena, store->path);
-    ctl_store_leave(store);
-
-    rc = (opened == 0) ? ctl_take_read(crate, &blob, NULL)
-                       : ctl_take_blob_failed(crate, &blob);
-
-    if (rc == CTL_DONE) {
-        rc = ctl_take_keep(crate, &blob);
-    }
-
-    if (rc != CTL_DONE) {
-        cargo_blob_drop(&blob);
-    }
-
-    return rc;
-}
-
-
-static ctl_rc_t
-ctl_take_keep(ctl_import_crate_t *crate, cargo_blob_t *blob)
-{
-    int                 kept;
-    char                checksum[CARGO_BLOB_HEX + 1];
-    ctl_rc_t            rc;
-    const ctl_store_t  *store;
-
-    store = &crate->import->store;
-
-    if (cargo_blob_checksum(blob, checksum) != 0) {
-        return ctl_take_blob_failed(crate, blob);
-    }
-
-    if (strcmp(checksum, crate->checksum) != 0) {
-        (void) cargo_refuse(&crate->error, 409, "it changed while it was "
-                            "read");
-        return CTL_REFUSED;
-    }
-
-    rc = ctl_store_enter(store);
-    if (rc != CTL_DONE) {
-        return rc;
-    }
-
-    kept = cargo_blob_keep(blob, crate->arena, store->path, checksum);
-    ctl_store_leave(store);
-
-    return (kept == 0) ? CTL_DONE : ctl_take_blob_failed(crate, blob);
+    return same;
 }
 
 
@@ -577,8 +252,8 @@ ctl_take_finish(ctl_import_crate_t *crate)
 }
 
 
-static ctl_rc_t
-ctl_take_result(ctl_import_crate_t *crate, cargo_rc_t rc)
+ctl_rc_t
+ctl_import_result(ctl_import_crate_t *crate, cargo_rc_t rc)
 {
     if (rc == CARGO_NO_MEMORY) {
         ctl_error("out of memory at %s", crate->file->path);
@@ -586,15 +261,4 @@ ctl_take_result(ctl_import_crate_t *crate, cargo_rc_t rc)
     }
 
     return (rc == CARGO_OK) ? CTL_DONE : CTL_REFUSED;
-}
-
-
-static ctl_rc_t
-ctl_take_blob_failed(const ctl_import_crate_t *crate,
-    const cargo_blob_t *blob)
-{
-    ctl_error("cannot store %s in %s: %s: %s", crate->file->path,
-              crate->import->ctl->blobs, blob->failed, strerror(blob->err));
-
-    return CTL_FAILED;
 }
