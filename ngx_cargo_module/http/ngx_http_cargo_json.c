@@ -93,8 +93,8 @@ ngx_int_t
 ngx_http_cargo_json_too_large(ngx_http_request_t *r, size_t max)
 {
     return ngx_http_cargo_refuse(r, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
-                                 "the request's body may have %uz bytes",
-                                 max);
+                                 "the request's body is too large: it "
+                                 "may have %uz bytes", max);
 }
 
 
