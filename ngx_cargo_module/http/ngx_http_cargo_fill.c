@@ -118,7 +118,9 @@ ngx_http_cargo_said_thing(ngx_cargo_pg_job_t *job, ngx_http_cargo_read_e kind,
             return;
         }
 
-        (void) ngx_hex_dump(thing->tag, hash, NGX_HTTP_CARGO_TAG / 2);
+        (void) ngx_hex_dump(thing->document.tag, hash,
+                            NGX_HTTP_CARGO_TAG / 2);
+        (void) ngx_http_time(thing->document.date, thing->modified);
 
         return;
     }
@@ -132,7 +134,7 @@ ngx_http_cargo_said_thing(ngx_cargo_pg_job_t *job, ngx_http_cargo_read_e kind,
         return;
     }
 
-    ngx_memcpy(thing->tag, checksum.data, NGX_CARGO_BLOB_HEX);
+    ngx_memcpy(thing->checksum, checksum.data, NGX_CARGO_BLOB_HEX);
 }
 
 

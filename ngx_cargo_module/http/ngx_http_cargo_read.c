@@ -253,7 +253,7 @@ ngx_http_cargo_wanted_body(ngx_http_request_t *r, const size_t *lengths)
         return -1;
     }
 
-    tag.data = read->thing.tag;
+    tag.data = read->thing.document.tag;
     tag.len = NGX_HTTP_CARGO_TAG;
 
     read->forms = (lengths[1] != 0);

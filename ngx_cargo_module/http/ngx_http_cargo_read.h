@@ -38,6 +38,7 @@
 
 
 #define NGX_HTTP_CARGO_TAG      32      /* hex digits of SHA-256, cut */
+#define NGX_HTTP_CARGO_DATE     (sizeof("Mon, 28 Sep 1970 06:00:00 GMT") - 1)
 
 /* longer ones are no registry's, no version's, and not cached */
 #define NGX_HTTP_CARGO_PART     64
@@ -95,7 +96,15 @@ typedef struct {
     uint64_t                     version_id;
     uint16_t                     status;        /* 200 or 404 */
     uint8_t                      restricted;
-    u_char                       tag[NGX_CARGO_BLOB_HEX];   /* checksum */
+
+    union {
+        struct {
+            u_char               tag[NGX_HTTP_CARGO_TAG];
+            u_char               date[NGX_HTTP_CARGO_DATE];
+        } document;
+
+        u_char                   checksum[NGX_CARGO_BLOB_HEX];
+    };
 } ngx_http_cargo_thing_t;
 
 typedef struct {
