@@ -24,8 +24,8 @@ static ngx_int_t ngx_http_cargo_zone_thing(ngx_http_request_t *r,
 static int ngx_http_cargo_zone_first_body(ngx_http_request_t *r,
     ngx_http_cargo_read_t *read);
 static ngx_int_t ngx_http_cargo_zone_body(ngx_http_request_t *r,
-    ngx_cargo_shm_t *shm, cargo_zone_value_t *value, int body,
-    u_char *buffer);
+    ngx_cargo_shm_t *shm, ngx_http_cargo_key_t *key,
+    cargo_zone_value_t *value, int body, u_char *buffer);
 static void ngx_http_cargo_zone_release(ngx_cargo_shm_t *shm,
     cargo_zone_value_t *value, int body);
 
@@ -288,7 +288,8 @@ ngx_http_cargo_zone_thing(ngx_http_request_t *r, ngx_cargo_shm_t *shm,
                  ? ngx_http_cargo_wanted_body(r, value.body_len) : 0;
 
         if (wanted == body) {
-            return ngx_http_cargo_zone_body(r, shm, &value, body, buffer);
+            return ngx_http_cargo_zone_body(r, shm, &key, &value, body,
+                                            buffer);
         }
 
         ngx_http_cargo_zone_release(shm, &value, body);
@@ -323,7 +324,8 @@ ngx_http_cargo_zone_first_body(ngx_http_request_t *r,
 
 static ngx_int_t
 ngx_http_cargo_zone_body(ngx_http_request_t *r, ngx_cargo_shm_t *shm,
-    cargo_zone_value_t *value, int body, u_char *buffer)
+    ngx_http_cargo_key_t *key, cargo_zone_value_t *value, int body,
+    u_char *buffer)
 {
     ngx_str_t              *text;
     ngx_http_cargo_ctx_t   *ctx;
@@ -352,6 +354,10 @@ ngx_http_cargo_zone_body(ngx_http_request_t *r, ngx_cargo_shm_t *shm,
 
     text->data = buffer;
     text->len = value->body_len[body];
+
+    if (read->status == NGX_HTTP_OK && body == 0) {
+        ngx_http_cargo_gzip(r, key, value);
+    }
 
     return NGX_OK;
 }
