@@ -473,7 +473,7 @@ select crate_id, '2.0.' || i, '2.0.' || i, checksum, size,
   from cargo_store.versions, generate_series(1, 1999) i
  where crate_id = (select id from cargo_store.crates where name = 'large');
 
-select cargo_store.store_document(id) from cargo_store.crates
+select cargo_store.store_document(c) from cargo_store.crates c
  where name = 'large'
 SQL
 

@@ -244,7 +244,7 @@ ngx_http_cargo_zone_thing(ngx_http_request_t *r, ngx_cargo_shm_t *shm,
     ngx_http_cargo_trust_e trust)
 {
     int                     body, wanted;
-    u_char                 *buffer;
+    u_char                 *copy;
     ngx_uint_t              i;
     cargo_zone_value_t      value;
     ngx_http_cargo_key_t    key;
@@ -253,7 +253,7 @@ ngx_http_cargo_zone_thing(ngx_http_request_t *r, ngx_cargo_shm_t *shm,
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
     read = &ctx->read;
-    buffer = NULL;
+    copy = NULL;
 
     if (ngx_http_cargo_key_thing(&key, &read->question) != NGX_OK) {
         return NGX_DECLINED;
@@ -263,14 +263,14 @@ ngx_http_cargo_zone_thing(ngx_http_request_t *r, ngx_cargo_shm_t *shm,
 
     for (i = 0; i < NGX_HTTP_CARGO_TRIES; i++) {
 
-        if (body >= 0 && buffer == NULL) {
-            buffer = ngx_palloc(r->pool, CARGO_ZONE_COPY);
-            if (buffer == NULL) {
+        if (body >= 0 && copy == NULL) {
+            copy = ngx_palloc(r->pool, CARGO_ZONE_COPY);
+            if (copy == NULL) {
                 return NGX_DECLINED;
             }
         }
 
-        if (cargo_zone_fetch(&shm->zone, &key.zone, ngx_time(), body, buffer,
+        if (cargo_zone_fetch(&shm->zone, &key.zone, ngx_time(), body, copy,
                              &value)
             != CARGO_OK)
         {
@@ -288,8 +288,7 @@ ngx_http_cargo_zone_thing(ngx_http_request_t *r, ngx_cargo_shm_t *shm,
                  ? ngx_http_cargo_wanted_body(r, value.body_len) : 0;
 
         if (wanted == body) {
-            return ngx_http_cargo_zone_body(r, shm, &key, &value, body,
-                                            buffer);
+            return ngx_http_cargo_zone_body(r, shm, &key, &value, body, copy);
         }
 
         ngx_http_cargo_zone_release(shm, &value, body);
