@@ -471,7 +471,10 @@ select crate_id, '2.0.' || i, '2.0.' || i, checksum, size,
        replace(index_head, '"1.0.0"', '"2.0.' || i || '"'), index_tail,
        features, keywords, categories, authors, published_by, created_at
   from cargo_store.versions, generate_series(1, 1999) i
- where crate_id = (select id from cargo_store.crates where name = 'large')
+ where crate_id = (select id from cargo_store.crates where name = 'large');
+
+select cargo_store.store_document(c) from cargo_store.crates c
+ where name = 'large'
 SQL
 
     my $expected = $t->sql(<<'SQL') . "\n";

@@ -229,7 +229,7 @@ cargo_name_check(cargo_str_t name, const char *what, int underscore,
         return cargo_refuse(error, 400, "%s name cannot be empty", what);
     }
 
-    if (cargo_name_length(name) > CARGO_NAME_MAX) {
+    if (name.len > CARGO_NAME_MAX && cargo_name_length(name) > CARGO_NAME_MAX) {
         return cargo_refuse(error, 400, CARGO_NAME_TOO_LONG, what,
                             cargo_str_arg(cargo_name_quoted(name)),
                             CARGO_NAME_MAX);

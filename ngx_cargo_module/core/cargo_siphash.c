@@ -13,8 +13,9 @@ typedef struct {
 } cargo_siphash_t;
 
 
-static uint64_t cargo_siphash_word(const unsigned char *p, size_t len);
-static void cargo_siphash_rounds(cargo_siphash_t *s, unsigned rounds);
+static inline uint64_t cargo_siphash_word(const unsigned char *p);
+static uint64_t cargo_siphash_last(const unsigned char *p, size_t len);
+static inline void cargo_siphash_round(cargo_siphash_t *s);
 
 
 uint64_t
@@ -24,8 +25,8 @@ cargo_siphash(const unsigned char key[CARGO_SIPHASH_KEY],
     uint64_t         k0, k1, word, length;
     cargo_siphash_t  s;
 
-    k0 = cargo_siphash_word(key, 8);
-    k1 = cargo_siphash_word(key + 8, 8);
+    k0 = cargo_siphash_word(key);
+    k1 = cargo_siphash_word(key + 8);
 
     s.a = k0 ^ UINT64_C(0x736f6d6570736575);
     s.b = k1 ^ UINT64_C(0x646f72616e646f6d);
@@ -34,34 +35,50 @@ cargo_siphash(const unsigned char key[CARGO_SIPHASH_KEY],
 
     length = (uint64_t) len << 56;
 
-    for ( ;; ) {
-        word = cargo_siphash_word(p, len < 8 ? len : 8);
-
-        if (len < 8) {
-            word |= length;
-        }
+    for ( /* void */ ; len >= 8; p += 8, len -= 8) {
+        word = cargo_siphash_word(p);
 
         s.d ^= word;
-        cargo_siphash_rounds(&s, 2);
+        cargo_siphash_round(&s);
+        cargo_siphash_round(&s);
         s.a ^= word;
-
-        if (len < 8) {
-            break;
-        }
-
-        p += 8;
-        len -= 8;
     }
 
+    word = cargo_siphash_last(p, len) | length;
+
+    s.d ^= word;
+    cargo_siphash_round(&s);
+    cargo_siphash_round(&s);
+    s.a ^= word;
+
     s.c ^= 0xff;
-    cargo_siphash_rounds(&s, 4);
+    cargo_siphash_round(&s);
+    cargo_siphash_round(&s);
+    cargo_siphash_round(&s);
+    cargo_siphash_round(&s);
 
     return s.a ^ s.b ^ s.c ^ s.d;
 }
 
 
+/* written out, since compilers make one load of it */
+
+static inline uint64_t
+cargo_siphash_word(const unsigned char *p)
+{
+    return (uint64_t) p[0]
+           | (uint64_t) p[1] << 8
+           | (uint64_t) p[2] << 16
+           | (uint64_t) p[3] << 24
+           | (uint64_t) p[4] << 32
+           | (uint64_t) p[5] << 40
+           | (uint64_t) p[6] << 48
+           | (uint64_t) p[7] << 56;
+}
+
+
 static uint64_t
-cargo_siphash_word(const unsigned char *p, size_t len)
+cargo_siphash_last(const unsigned char *p, size_t len)
 {
     size_t    i;
     uint64_t  word;
@@ -76,20 +93,18 @@ cargo_siphash_word(const unsigned char *p, size_t len)
 }
 
 
-static void
-cargo_siphash_rounds(cargo_siphash_t *s, unsigned rounds)
+static inline void
+cargo_siphash_round(cargo_siphash_t *s)
 {
-    while (rounds--) {
-        s->a += s->b;
-        s->c += s->d;
-        s->b = cargo_rotate(s->b, 13) ^ s->a;
-        s->d = cargo_rotate(s->d, 16) ^ s->c;
-        s->a = cargo_rotate(s->a, 32);
+    s->a += s->b;
+    s->c += s->d;
+    s->b = cargo_rotate(s->b, 13) ^ s->a;
+    s->d = cargo_rotate(s->d, 16) ^ s->c;
+    s->a = cargo_rotate(s->a, 32);
 
-        s->c += s->b;
-        s->a += s->d;
-        s->b = cargo_rotate(s->b, 17) ^ s->c;
-        s->d = cargo_rotate(s->d, 21) ^ s->a;
-        s->c = cargo_rotate(s->c, 32);
-    }
+    s->c += s->b;
+    s->a += s->d;
+    s->b = cargo_rotate(s->b, 17) ^ s->c;
+    s->d = cargo_rotate(s->d, 21) ^ s->a;
+    s->c = cargo_rotate(s->c, 32);
 }

@@ -30,7 +30,10 @@ int cargo_token_generate(char *token);
 /* 1 when prefix, alphabet, length and checksum are right */
 int cargo_token_wellformed(cargo_str_t token);
 
-/* SHA-256 of the whole text; -1 when libcrypto fails */
+/*
+ * SHA-256 of the whole text; -1 when libcrypto fails.  By one thread of a
+ * process: it keeps what it works with.
+ */
 int cargo_token_hash(cargo_str_t token, unsigned char *hash);
 
 /*

@@ -39,6 +39,16 @@
 #include "cargo_token.h"
 
 
+/*
+ * Of a copy: cargo polls the index for the new version right after a publish;
+ * what the bytes of a file are never changes.
+ */
+typedef enum {
+    NGX_HTTP_CARGO_ASK_AGAIN = 0,
+    NGX_HTTP_CARGO_IMMUTABLE
+} ngx_http_cargo_lifetime_e;
+
+
 typedef enum {
     NGX_HTTP_CARGO_NONE = 0,
     NGX_HTTP_CARGO_INDEX,
@@ -55,7 +65,7 @@ typedef enum {
     NGX_HTTP_CARGO_YANK,
     NGX_HTTP_CARGO_CHANGE_VERSION,
     NGX_HTTP_CARGO_INDEX_CONFIG,
-    NGX_HTTP_CARGO_INDEX_DOCUMENT,
+    NGX_HTTP_CARGO_INDEX_DOCUMENTS,
     NGX_HTTP_CARGO_DOWNLOAD_VERSION,
     NGX_HTTP_CARGO_COUNT_DOWNLOADS,
     NGX_HTTP_CARGO_SEARCH_CRATES,
@@ -272,11 +282,11 @@ ngx_int_t ngx_http_cargo_set_etag(ngx_http_request_t *r, ngx_str_t *tag,
     const char *suffix);
 
 /*
- * Who may keep the answer: everybody, or when it is for those who may read it
- * the caller alone.  lifetime: the other half of Cache-Control.
+ * Who may keep the answer, everybody, or when it is for those who may read it
+ * the caller alone, and for how long.
  */
 ngx_int_t ngx_http_cargo_cache_control(ngx_http_request_t *r,
-    ngx_uint_t private, const char *lifetime);
+    ngx_uint_t private, ngx_http_cargo_lifetime_e lifetime);
 
 /* both send and finalize */
 void ngx_http_cargo_send(ngx_http_request_t *r, const char *content_type,

@@ -241,7 +241,7 @@ ngx_http_cargo_call_answered(ngx_http_request_t *r,
 
     if (ngx_http_cargo_cache_control(r,
                                   ctx->caller->by != NGX_HTTP_CARGO_NOBODY,
-                                  "no-cache")
+                                  NGX_HTTP_CARGO_ASK_AGAIN)
         != NGX_OK)
     {
         ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);

@@ -3,9 +3,6 @@
 
 
 /* a name with the checksum in it never changes what it means */
-#define NGX_HTTP_CARGO_FILE_LIFETIME  "max-age=31536000, immutable"
-
-
 static ngx_int_t ngx_http_cargo_download_api(ngx_http_request_t *r,
     ngx_http_cargo_ctx_t *ctx);
 static ngx_int_t ngx_http_cargo_download_file(ngx_http_request_t *r,
@@ -91,7 +88,8 @@ ngx_http_cargo_download_url(ngx_http_request_t *r)
 
     if (p == NULL
         || ngx_http_cargo_add_header(r, "Vary", &value) != NGX_OK
-        || ngx_http_cargo_cache_control(r, ctx->read.private, "no-cache")
+        || ngx_http_cargo_cache_control(r, ctx->read.private,
+                                        NGX_HTTP_CARGO_ASK_AGAIN)
            != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -264,7 +262,7 @@ ngx_http_cargo_download_status(ngx_http_request_t *r,
     }
 
     if (ctx->checksum.len
-        && ngx_strncasecmp(ctx->checksum.data, read->thing.tag,
+        && ngx_strncasecmp(ctx->checksum.data, read->thing.checksum,
                            NGX_CARGO_BLOB_HEX)
            != 0)
     {
@@ -274,7 +272,7 @@ ngx_http_cargo_download_status(ngx_http_request_t *r,
                                      &ctx->version, &ctx->checksum);
     }
 
-    ctx->checksum.data = read->thing.tag;
+    ctx->checksum.data = read->thing.checksum;
     ctx->checksum.len = NGX_CARGO_BLOB_HEX;
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_cargo_module);
@@ -372,7 +370,7 @@ ngx_http_cargo_download_header_filter(ngx_http_request_t *r)
     }
 
     if (ngx_http_cargo_cache_control(r, ctx->read.private,
-                                     NGX_HTTP_CARGO_FILE_LIFETIME)
+                                     NGX_HTTP_CARGO_IMMUTABLE)
         != NGX_OK)
     {
         return NGX_ERROR;

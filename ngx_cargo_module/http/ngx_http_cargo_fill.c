@@ -28,6 +28,9 @@ static ngx_uint_t ngx_http_cargo_flag(ngx_cargo_pg_job_t *job,
     ngx_uint_t column);
 static int64_t ngx_http_cargo_number(ngx_cargo_pg_job_t *job,
     ngx_uint_t column);
+static void ngx_http_cargo_fill_thing(ngx_cargo_shm_t *shm,
+    ngx_http_cargo_question_t *q, cargo_zone_generation_t *generation,
+    time_t asked, ngx_http_cargo_said_t *said);
 static void ngx_http_cargo_fill_access(ngx_cargo_shm_t *shm,
     ngx_http_cargo_question_t *q, cargo_zone_generation_t *generation,
     time_t asked, ngx_http_cargo_said_t *said);
@@ -118,7 +121,9 @@ ngx_http_cargo_said_thing(ngx_cargo_pg_job_t *job, ngx_http_cargo_read_e kind,
             return;
         }
 
-        (void) ngx_hex_dump(thing->tag, hash, NGX_HTTP_CARGO_TAG / 2);
+        (void) ngx_hex_dump(thing->document.tag, hash,
+                            NGX_HTTP_CARGO_TAG / 2);
+        (void) ngx_http_time(thing->document.date, thing->modified);
 
         return;
     }
@@ -132,7 +137,7 @@ ngx_http_cargo_said_thing(ngx_cargo_pg_job_t *job, ngx_http_cargo_read_e kind,
         return;
     }
 
-    ngx_memcpy(thing->tag, checksum.data, NGX_CARGO_BLOB_HEX);
+    ngx_memcpy(thing->checksum, checksum.data, NGX_CARGO_BLOB_HEX);
 }
 
 
@@ -178,7 +183,7 @@ ngx_http_cargo_fill(ngx_cargo_shm_t *shm, ngx_http_cargo_question_t *q,
     }
 
     if (!said->hidden) {
-        ngx_http_cargo_fill_thing(shm, q, generations, asked, said);
+        ngx_http_cargo_fill_thing(shm, q, &generations->thing, asked, said);
     }
 
     if (said->hidden || said->thing.restricted || said->access.limited) {
@@ -187,19 +192,31 @@ ngx_http_cargo_fill(ngx_cargo_shm_t *shm, ngx_http_cargo_question_t *q,
 }
 
 
-void
+static void
 ngx_http_cargo_fill_thing(ngx_cargo_shm_t *shm, ngx_http_cargo_question_t *q,
-    ngx_http_cargo_generations_t *generations, time_t asked,
+    cargo_zone_generation_t *generation, time_t asked,
     ngx_http_cargo_said_t *said)
 {
+    ngx_str_t             none;
     ngx_http_cargo_key_t  key;
 
     if (ngx_http_cargo_key_thing(&key, q) == NGX_OK) {
+        ngx_str_null(&none);
+
         ngx_http_cargo_key_groups(&key, q);
-        ngx_http_cargo_store(shm, &key, &generations->thing, asked,
-                             &said->thing, sizeof(ngx_http_cargo_thing_t),
-                             &said->body, &said->gzip);
+        ngx_http_cargo_store_thing(shm, &key, generation, asked, &said->thing,
+                                   &said->body, &none);
     }
+}
+
+
+void
+ngx_http_cargo_store_thing(ngx_cargo_shm_t *shm, ngx_http_cargo_key_t *key,
+    cargo_zone_generation_t *generation, time_t stored,
+    ngx_http_cargo_thing_t *thing, ngx_str_t *body, ngx_str_t *gzip)
+{
+    ngx_http_cargo_store(shm, key, generation, stored, thing,
+                         sizeof(ngx_http_cargo_thing_t), body, gzip);
 }
 
 

@@ -2,13 +2,6 @@
 #include "ngx_http_cargo.h"
 
 
-/*
- * Everybody may keep a copy and has to ask: cargo polls for the new version
- * right after a publish.
- */
-#define NGX_HTTP_CARGO_INDEX_LIFETIME  "no-cache"
-
-
 static void ngx_http_cargo_index_answered(ngx_http_request_t *r);
 static ngx_int_t ngx_http_cargo_index_send(ngx_http_request_t *r);
 static ngx_int_t ngx_http_cargo_index_config(ngx_http_request_t *r);
@@ -152,7 +145,7 @@ ngx_http_cargo_index_config(ngx_http_request_t *r)
 
     if (url.data == NULL || body.data == NULL
         || ngx_http_cargo_cache_control(r, ctx->read.private,
-                                        NGX_HTTP_CARGO_INDEX_LIFETIME)
+                                        NGX_HTTP_CARGO_ASK_AGAIN)
            != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -260,21 +253,24 @@ static ngx_int_t
 ngx_http_cargo_index_headers(ngx_http_request_t *r,
     ngx_http_cargo_read_t *read)
 {
-    ngx_str_t  tag;
+    ngx_str_t  tag, date;
 
-    tag.data = read->thing.tag;
+    tag.data = read->thing.document.tag;
     tag.len = NGX_HTTP_CARGO_TAG;
+    date.data = read->thing.document.date;
+    date.len = NGX_HTTP_CARGO_DATE;
 
-    r->headers_out.last_modified_time = read->thing.modified;
-
-    if (ngx_http_cargo_set_etag(r, &tag, read->gzip ? "-gzip" : "")
-        != NGX_OK)
+    if (ngx_http_cargo_set_etag(r, &tag, read->gzip ? "-gzip" : "") != NGX_OK
+        || ngx_http_cargo_add_header(r, "Last-Modified", &date) != NGX_OK)
     {
         return NGX_ERROR;
     }
 
+    r->headers_out.last_modified = ngx_http_cargo_last_header(r);
+    r->headers_out.last_modified_time = read->thing.modified;
+
     return ngx_http_cargo_cache_control(r, read->private,
-                                        NGX_HTTP_CARGO_INDEX_LIFETIME);
+                                        NGX_HTTP_CARGO_ASK_AGAIN);
 }
 
 

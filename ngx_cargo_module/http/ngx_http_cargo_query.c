@@ -41,8 +41,8 @@ const ngx_cargo_pg_statement_t  ngx_http_cargo_statements[] = {
       "select * from cargo.index_config(" NGX_HTTP_CARGO_CALLER
       ")", 4, 0 },
 
-    { "cargo_index_document",
-      "select * from cargo.index_document(" NGX_HTTP_CARGO_CALLER
+    { "cargo_index_documents",
+      "select * from cargo.index_documents(" NGX_HTTP_CARGO_CALLER
       ", $5)", 5, 0 },
 
     { "cargo_download",

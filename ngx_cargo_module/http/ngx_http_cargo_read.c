@@ -184,7 +184,6 @@ ngx_http_cargo_read_answer_of(ngx_http_request_t *r,
 {
     int                     body;
     size_t                  lengths[CARGO_ZONE_BODIES];
-    ngx_str_t              *text;
     ngx_http_cargo_ctx_t   *ctx;
     ngx_http_cargo_read_t  *read;
 
@@ -207,7 +206,7 @@ ngx_http_cargo_read_answer_of(ngx_http_request_t *r,
 
     read->thing = said->thing;
     lengths[0] = said->body.len;
-    lengths[1] = said->gzip.len;
+    lengths[1] = 0;
 
     body = ngx_http_cargo_wanted_body(r, lengths);
 
@@ -215,9 +214,7 @@ ngx_http_cargo_read_answer_of(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    text = (body == 1) ? &said->gzip : &said->body;
-
-    return ngx_http_cargo_read_copy(r, &read->body, *text);
+    return ngx_http_cargo_read_copy(r, &read->body, said->body);
 }
 
 
@@ -253,11 +250,11 @@ ngx_http_cargo_wanted_body(ngx_http_request_t *r, const size_t *lengths)
         return -1;
     }
 
-    tag.data = read->thing.tag;
+    tag.data = read->thing.document.tag;
     tag.len = NGX_HTTP_CARGO_TAG;
 
-    read->forms = (lengths[1] != 0);
-    gzip = read->forms && ngx_http_cargo_takes_gzip(r);
+    read->forms = (lengths[0] >= NGX_HTTP_CARGO_GZIP_MIN);
+    gzip = lengths[1] && ngx_http_cargo_takes_gzip(r);
     read->length = lengths[gzip];
 
     read->not_modified = ngx_http_cargo_not_modified(r, &tag,

@@ -38,14 +38,15 @@
 
 
 #define NGX_HTTP_CARGO_TAG      32      /* hex digits of SHA-256, cut */
+#define NGX_HTTP_CARGO_DATE     (sizeof("Mon, 28 Sep 1970 06:00:00 GMT") - 1)
 
 /* longer ones are no registry's, no version's, and not cached */
 #define NGX_HTTP_CARGO_PART     64
 #define NGX_HTTP_CARGO_VERSION  104
 
-/* between them the gzip form of a document is made, and where */
-#define NGX_HTTP_CARGO_GZIP_MIN   512
-#define NGX_HTTP_CARGO_GZIP_LOOP  65536
+
+/* shorter documents have no gzip form */
+#define NGX_HTTP_CARGO_GZIP_MIN  512
 
 
 /* order of the statements that answer them */
@@ -95,7 +96,15 @@ typedef struct {
     uint64_t                     version_id;
     uint16_t                     status;        /* 200 or 404 */
     uint8_t                      restricted;
-    u_char                       tag[NGX_CARGO_BLOB_HEX];   /* checksum */
+
+    union {
+        struct {
+            u_char               tag[NGX_HTTP_CARGO_TAG];
+            u_char               date[NGX_HTTP_CARGO_DATE];
+        } document;
+
+        u_char                   checksum[NGX_CARGO_BLOB_HEX];
+    };
 } ngx_http_cargo_thing_t;
 
 typedef struct {
@@ -124,7 +133,6 @@ typedef struct {
 typedef struct {
     ngx_uint_t                   status;
     ngx_str_t                    body;
-    ngx_str_t                    gzip;
     ngx_str_t                    account;
     ngx_str_t                    token_name;
 
@@ -160,7 +168,7 @@ typedef struct {
     unsigned                     private:1;     /* not for everybody */
     unsigned                     limited:1;
     unsigned                     gzip:1;        /* the form that is sent */
-    unsigned                     forms:1;       /* there are both */
+    unsigned                     forms:1;       /* it has both, or will */
     unsigned                     not_modified:1;
 } ngx_http_cargo_read_t;
 
@@ -251,22 +259,21 @@ void ngx_http_cargo_fill(ngx_cargo_shm_t *shm, ngx_http_cargo_question_t *q,
     ngx_http_cargo_generations_t *generations, time_t asked,
     ngx_http_cargo_said_t *said);
 
-void ngx_http_cargo_fill_thing(ngx_cargo_shm_t *shm,
-    ngx_http_cargo_question_t *q, ngx_http_cargo_generations_t *generations,
-    time_t asked, ngx_http_cargo_said_t *said);
+void ngx_http_cargo_store_thing(ngx_cargo_shm_t *shm,
+    ngx_http_cargo_key_t *key, cargo_zone_generation_t *generation,
+    time_t stored, ngx_http_cargo_thing_t *thing, ngx_str_t *body,
+    ngx_str_t *gzip);
 
 
 /* ngx_http_cargo_gzip.c */
 
 /*
- * The gzip form of a document that is worth one: made now, or for a long one
- * in a thread, which takes job->result, and then stored.
+ * Of a document that was found without a gzip form, by a client that takes
+ * one: made now and sent, or for a long one in a thread, for those to come;
+ * and stored, as old as it is.  key: of the document, value: what was found.
  */
-void ngx_http_cargo_gzip_now(ngx_pool_t *pool, ngx_http_cargo_said_t *said);
-void ngx_http_cargo_gzip_later(ngx_cargo_pg_job_t *job, ngx_cargo_shm_t *shm,
-    ngx_thread_pool_t *threads, ngx_http_cargo_question_t *q,
-    ngx_http_cargo_generations_t *generations, time_t asked,
-    ngx_http_cargo_said_t *said);
+void ngx_http_cargo_gzip(ngx_http_request_t *r, ngx_http_cargo_key_t *key,
+    cargo_zone_value_t *value);
 
 
 /* ngx_http_cargo_validators.c */

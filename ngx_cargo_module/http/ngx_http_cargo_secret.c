@@ -291,10 +291,16 @@ ngx_http_cargo_find(u_char *p, u_char *last, ngx_str_t *secret)
         return NULL;
     }
 
-    for ( /* void */ ; (size_t) (last - p) >= secret->len; p++) {
-        if (ngx_memcmp(p, secret->data, secret->len) == 0) {
+    /* not memmem(): it prepares itself for longer texts than these */
+
+    while ((size_t) (last - p) >= secret->len) {
+        p = memchr(p, secret->data[0], last - p - (secret->len - 1));
+
+        if (p == NULL || ngx_memcmp(p, secret->data, secret->len) == 0) {
             return p;
         }
+
+        p++;
     }
 
     return NULL;

@@ -2,6 +2,19 @@
 #include "ngx_http_cargo.h"
 
 
+/* for everybody, for the caller alone */
+static ngx_str_t  ngx_http_cargo_lifetimes[][2] = {
+    [NGX_HTTP_CARGO_ASK_AGAIN] = {
+        ngx_string("public, no-cache"),
+        ngx_string("private, no-cache")
+    },
+    [NGX_HTTP_CARGO_IMMUTABLE] = {
+        ngx_string("public, max-age=31536000, immutable"),
+        ngx_string("private, max-age=31536000, immutable")
+    }
+};
+
+
 ngx_int_t
 ngx_http_cargo_add_header(ngx_http_request_t *r, const char *name,
     ngx_str_t *value)
@@ -101,9 +114,8 @@ ngx_http_cargo_set_etag(ngx_http_request_t *r, ngx_str_t *tag,
 
 ngx_int_t
 ngx_http_cargo_cache_control(ngx_http_request_t *r, ngx_uint_t private,
-    const char *lifetime)
+    ngx_http_cargo_lifetime_e lifetime)
 {
-    u_char                   *p;
     ngx_str_t                 value;
     ngx_http_cargo_caller_t  *caller;
 
@@ -113,20 +125,13 @@ ngx_http_cargo_cache_control(ngx_http_request_t *r, ngx_uint_t private,
     }
 
     if (private && caller->by == NGX_HTTP_CARGO_BY_LOGIN) {
-        lifetime = "no-cache";
+        lifetime = NGX_HTTP_CARGO_ASK_AGAIN;
     }
 
-    p = ngx_pnalloc(r->pool, sizeof("private, ") + ngx_strlen(lifetime));
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    value.data = p;
-    value.len = ngx_sprintf(p, "%s, %s", private ? "private" : "public",
-                            lifetime)
-                - p;
-
-    if (ngx_http_cargo_add_header(r, "Cache-Control", &value) != NGX_OK) {
+    if (ngx_http_cargo_add_header(r, "Cache-Control",
+                                  &ngx_http_cargo_lifetimes[lifetime][private])
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

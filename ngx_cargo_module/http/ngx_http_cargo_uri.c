@@ -28,8 +28,8 @@ ngx_http_cargo_uri_after(ngx_http_request_t *r, const char *name,
 
     if (prefix->len >= len
         && prefix->len <= r->uri.len
-        && ngx_strncmp(prefix->data + prefix->len - len, name, len) == 0
-        && ngx_strncmp(prefix->data, r->uri.data, prefix->len) == 0)
+        && ngx_memcmp(prefix->data + prefix->len - len, name, len) == 0
+        && ngx_memcmp(prefix->data, r->uri.data, prefix->len) == 0)
     {
         rest.data = r->uri.data + prefix->len;
         rest.len = end - rest.data;
@@ -39,7 +39,7 @@ ngx_http_cargo_uri_after(ngx_http_request_t *r, const char *name,
 
     for (p = r->uri.data; (size_t) (end - p) >= len; p++) {
 
-        if (ngx_strncmp(p, name, len) == 0) {
+        if (ngx_memcmp(p, name, len) == 0) {
             rest.data = p + len;
             rest.len = end - rest.data;
 
@@ -88,19 +88,22 @@ ngx_http_cargo_split(ngx_str_t path, ngx_str_t *segments, ngx_uint_t max)
 ngx_uint_t
 ngx_http_cargo_encoded_slash(ngx_http_request_t *r)
 {
-    u_char                *p, *last;
+    u_char                *p, *last, *query;
     ngx_str_t             *uri;
     ngx_http_cargo_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
     uri = (ctx && ctx->raw_uri.len) ? &ctx->raw_uri : &r->unparsed_uri;
 
-    p = uri->data;
-    last = ngx_strlchr(p, p + uri->len, '?');
+    last = uri->data + uri->len;
 
-    if (last == NULL) {
-        last = p + uri->len;
+    p = memchr(uri->data, '%', uri->len);
+    if (p == NULL) {
+        return 0;
     }
 
-    return ngx_strlcasestrn(p, last, (u_char *) "%2f", 2) != NULL;
+    query = memchr(uri->data, '?', uri->len);
+
+    return ngx_strlcasestrn(p, query ? query : last, (u_char *) "%2f", 2)
+           != NULL;
 }

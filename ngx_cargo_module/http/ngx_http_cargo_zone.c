@@ -24,8 +24,8 @@ static ngx_int_t ngx_http_cargo_zone_thing(ngx_http_request_t *r,
 static int ngx_http_cargo_zone_first_body(ngx_http_request_t *r,
     ngx_http_cargo_read_t *read);
 static ngx_int_t ngx_http_cargo_zone_body(ngx_http_request_t *r,
-    ngx_cargo_shm_t *shm, cargo_zone_value_t *value, int body,
-    u_char *buffer);
+    ngx_cargo_shm_t *shm, ngx_http_cargo_key_t *key,
+    cargo_zone_value_t *value, int body, u_char *buffer);
 static void ngx_http_cargo_zone_release(ngx_cargo_shm_t *shm,
     cargo_zone_value_t *value, int body);
 
@@ -244,7 +244,7 @@ ngx_http_cargo_zone_thing(ngx_http_request_t *r, ngx_cargo_shm_t *shm,
     ngx_http_cargo_trust_e trust)
 {
     int                     body, wanted;
-    u_char                 *buffer;
+    u_char                 *copy;
     ngx_uint_t              i;
     cargo_zone_value_t      value;
     ngx_http_cargo_key_t    key;
@@ -253,7 +253,7 @@ ngx_http_cargo_zone_thing(ngx_http_request_t *r, ngx_cargo_shm_t *shm,
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
     read = &ctx->read;
-    buffer = NULL;
+    copy = NULL;
 
     if (ngx_http_cargo_key_thing(&key, &read->question) != NGX_OK) {
         return NGX_DECLINED;
@@ -263,14 +263,14 @@ ngx_http_cargo_zone_thing(ngx_http_request_t *r, ngx_cargo_shm_t *shm,
 
     for (i = 0; i < NGX_HTTP_CARGO_TRIES; i++) {
 
-        if (body >= 0 && buffer == NULL) {
-            buffer = ngx_palloc(r->pool, CARGO_ZONE_COPY);
-            if (buffer == NULL) {
+        if (body >= 0 && copy == NULL) {
+            copy = ngx_palloc(r->pool, CARGO_ZONE_COPY);
+            if (copy == NULL) {
                 return NGX_DECLINED;
             }
         }
 
-        if (cargo_zone_fetch(&shm->zone, &key.zone, ngx_time(), body, buffer,
+        if (cargo_zone_fetch(&shm->zone, &key.zone, ngx_time(), body, copy,
                              &value)
             != CARGO_OK)
         {
@@ -288,7 +288,7 @@ ngx_http_cargo_zone_thing(ngx_http_request_t *r, ngx_cargo_shm_t *shm,
                  ? ngx_http_cargo_wanted_body(r, value.body_len) : 0;
 
         if (wanted == body) {
-            return ngx_http_cargo_zone_body(r, shm, &value, body, buffer);
+            return ngx_http_cargo_zone_body(r, shm, &key, &value, body, copy);
         }
 
         ngx_http_cargo_zone_release(shm, &value, body);
@@ -323,7 +323,8 @@ ngx_http_cargo_zone_first_body(ngx_http_request_t *r,
 
 static ngx_int_t
 ngx_http_cargo_zone_body(ngx_http_request_t *r, ngx_cargo_shm_t *shm,
-    cargo_zone_value_t *value, int body, u_char *buffer)
+    ngx_http_cargo_key_t *key, cargo_zone_value_t *value, int body,
+    u_char *buffer)
 {
     ngx_str_t              *text;
     ngx_http_cargo_ctx_t   *ctx;
@@ -352,6 +353,10 @@ ngx_http_cargo_zone_body(ngx_http_request_t *r, ngx_cargo_shm_t *shm,
 
     text->data = buffer;
     text->len = value->body_len[body];
+
+    if (read->status == NGX_HTTP_OK && body == 0) {
+        ngx_http_cargo_gzip(r, key, value);
+    }
 
     return NGX_OK;
 }

@@ -90,9 +90,13 @@ struct ngx_cargo_pg_job_s {
     ngx_cargo_pg_handler_pt         handler;
     void                           *data;
 
+    /* the last moment for the parameters; NULL: they are there already */
+    ngx_cargo_pg_handler_pt         sending;
+
     /* for the handler */
     ngx_cargo_pg_outcome_e          outcome;
     PGresult                       *result;
+    ngx_uint_t                      row;        /* that it looks at, 0 first */
     ngx_uint_t                      maybe_done; /* sent, answer unknown */
 
     /* of pg/ alone */
@@ -169,7 +173,7 @@ void ngx_cargo_pg_job_destroy(ngx_cargo_pg_job_t *job);
 /* the owner goes away: no handler call; a job not yet sent is dropped */
 void ngx_cargo_pg_job_abandon(ngx_cargo_pg_job_t *job);
 
-/* a field of the first row; a zero ngx_str_t when it is null or not there */
+/* of the row job->row; a zero ngx_str_t when it is null or not there */
 ngx_str_t ngx_cargo_pg_field(ngx_cargo_pg_job_t *job, ngx_uint_t column);
 
 /* SQLSTATE of a failed job, "" when there is none */

@@ -99,15 +99,16 @@ ngx_cargo_pg_field(ngx_cargo_pg_job_t *job, ngx_uint_t column)
     ngx_str_null(&value);
 
     if (job->outcome != NGX_CARGO_PG_DONE
-        || PQntuples(job->result) == 0
+        || (int) job->row >= PQntuples(job->result)
         || (int) column >= PQnfields(job->result)
-        || PQgetisnull(job->result, 0, (int) column))
+        || PQgetisnull(job->result, (int) job->row, (int) column))
     {
         return value;
     }
 
-    value.data = (u_char *) PQgetvalue(job->result, 0, (int) column);
-    value.len = PQgetlength(job->result, 0, (int) column);
+    value.data = (u_char *) PQgetvalue(job->result, (int) job->row,
+                                       (int) column);
+    value.len = PQgetlength(job->result, (int) job->row, (int) column);
 
     return value;
 }

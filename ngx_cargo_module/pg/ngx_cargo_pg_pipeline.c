@@ -34,6 +34,11 @@ ngx_cargo_pg_send(ngx_cargo_pg_connection_t *conn, ngx_cargo_pg_job_t *job)
     conn->nsent++;
     conn->c->idle = 0;
 
+    if (job->sending) {
+        job->sending(job);
+        job->sending = NULL;
+    }
+
     /* a second try depends on nothing that the session may have lost */
 
     if (conn->pool->conf->prepare && !job->retried) {

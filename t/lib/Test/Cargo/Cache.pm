@@ -21,7 +21,7 @@ sub log_statements {
 sub asked {
     my ($t, $pattern) = @_;
 
-    $pattern //= qr/cargo_(?:index_config|index_document|download)\b/;
+    $pattern //= qr/cargo_(?:index_config|index_documents|download)\b/;
 
     return scalar grep { /execute $pattern/ }
            split /\n/, $t->read_file('postgres.log') // '';
