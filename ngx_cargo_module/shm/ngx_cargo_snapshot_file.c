@@ -7,6 +7,9 @@
 /* it holds what private registries have, and hashes of tokens */
 #define NGX_CARGO_SNAPSHOT_ACCESS  0600
 
+/* seconds: ages are rounded up */
+#define NGX_CARGO_SNAPSHOT_NEWER   2
+
 #define NGX_CARGO_SNAPSHOT_BOOT    "/proc/sys/kernel/random/boot_id"
 
 
@@ -319,7 +322,7 @@ ngx_cargo_snapshot_newer(ngx_cargo_snapshot_work_t *work)
 
     age = cargo_snapshot_age(&seal, &work->seal.at);
 
-    return age != -1 && age < work->seal.age;
+    return age != -1 && age + NGX_CARGO_SNAPSHOT_NEWER < work->seal.age;
 }
 
 
