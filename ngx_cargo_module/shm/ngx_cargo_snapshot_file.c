@@ -87,6 +87,10 @@ ngx_cargo_snapshot_write(ngx_cargo_snapshot_work_t *work)
 
     if (ngx_cargo_snapshot_fill(work) == NGX_OK) {
         (void) ngx_cargo_snapshot_place(work);
+
+    } else {
+        /* a disk that is full */
+        (void) unlink((char *) work->shm->snapshot_tmp.data);
     }
 
     (void) close(work->fd);
