@@ -335,5 +335,6 @@ cargo_zone_next_generation(cargo_zone_t *zone, uint16_t slot)
 {
     cargo_zone_lock(zone);
     zone->generations[slot]++;
+    zone->header->stats.invalidations++;
     cargo_zone_unlock(zone);
 }

@@ -110,6 +110,7 @@ typedef struct {
     uint64_t               hits;
     uint64_t               misses;
     uint64_t               stores;
+    uint64_t               invalidations;
     uint64_t               evictions;
     uint64_t               refusals;    /* too large, or all pinned */
     uint64_t               resets;      /* a process died in a change */

@@ -31,6 +31,7 @@
 #include "ngx_cargo_blob.h"
 #include "ngx_cargo_pg.h"
 #include "ngx_cargo_shm.h"
+#include "ngx_cargo_snapshot.h"
 
 #include "ngx_http_cargo_read.h"
 
@@ -522,6 +523,17 @@ void ngx_http_cargo_written(ngx_http_request_t *r, ngx_cargo_pg_job_t *job,
 void ngx_http_cargo_counts_init(ngx_cycle_t *cycle, ngx_cargo_shm_t *shm,
     ngx_msec_t interval);
 void ngx_http_cargo_count(uint64_t version_id);
+
+
+/* ngx_http_cargo_snapshot.c: nothing, when no snapshot is configured */
+
+/* user: of the workers */
+void ngx_http_cargo_snapshot_load(ngx_http_cargo_main_conf_t *mcf,
+    ngx_uid_t user, ngx_log_t *log);
+
+/* in the one worker that writes it */
+ngx_int_t ngx_http_cargo_snapshot_init(ngx_cycle_t *cycle,
+    ngx_http_cargo_main_conf_t *mcf);
 
 
 #endif /* NGX_HTTP_CARGO_H */

@@ -211,9 +211,11 @@ ngx_http_cargo_change(json_t *change)
 
     if (registry.data == NULL) {
         cargo_zone_invalidate(zone, ngx_http_cargo_group_all);
+        ngx_cargo_snapshot_soon();
 
     } else if (crate.data == NULL) {
         ngx_http_cargo_invalidate_registry(zone, &registry);
+        ngx_cargo_snapshot_soon();
 
     } else {
         ngx_http_cargo_invalidate_crate(zone, &registry, &crate);

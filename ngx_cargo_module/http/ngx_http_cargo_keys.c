@@ -15,6 +15,9 @@ static u_char *ngx_http_cargo_key_begin(ngx_http_cargo_key_t *key, u_char kind,
     ngx_str_t *registry);
 static u_char *ngx_http_cargo_key_part(u_char *p, ngx_str_t *part);
 static void ngx_http_cargo_key_end(ngx_http_cargo_key_t *key, u_char *p);
+static ngx_int_t ngx_http_cargo_key_next(ngx_str_t *rest, ngx_str_t *part);
+static ngx_int_t ngx_http_cargo_key_credential(ngx_str_t *rest,
+    ngx_str_t *credential);
 
 
 const cargo_str_t  ngx_http_cargo_group_all = cargo_string("p");
@@ -165,6 +168,63 @@ ngx_http_cargo_key_groups(ngx_http_cargo_key_t *key,
 
 
 ngx_int_t
+ngx_http_cargo_key_question(ngx_http_cargo_key_t *key, size_t len,
+    ngx_http_cargo_question_t *q)
+{
+    ngx_int_t  rc;
+    ngx_str_t  rest;
+
+    ngx_memzero(q, sizeof(ngx_http_cargo_question_t));
+
+    if (len == 0) {
+        return NGX_DECLINED;
+    }
+
+    rest.data = key->text + 1;
+    rest.len = len - 1;
+    rc = ngx_http_cargo_key_next(&rest, &q->registry);
+
+    switch (key->text[0]) {
+
+    case 'a':
+        rc |= ngx_http_cargo_key_credential(&rest, &q->credential);
+        break;
+
+    case 'd':
+        q->kind = NGX_HTTP_CARGO_READ_DOCUMENT;
+        rc |= ngx_http_cargo_key_next(&rest, &q->crate);
+        break;
+
+    case 'f':
+        q->kind = NGX_HTTP_CARGO_READ_FILE;
+        rc |= ngx_http_cargo_key_next(&rest, &q->crate);
+        rc |= ngx_http_cargo_key_next(&rest, &q->version);
+        break;
+
+    case 's':
+        rc |= ngx_http_cargo_key_credential(&rest, &q->credential);
+        rc |= ngx_http_cargo_key_next(&rest, &q->crate);
+        break;
+
+    default:
+        return NGX_DECLINED;
+    }
+
+    if (rc != NGX_OK || rest.data != NULL
+        || q->registry.len > NGX_HTTP_CARGO_PART
+        || q->crate.len > NGX_HTTP_CARGO_PART)
+    {
+        return NGX_DECLINED;
+    }
+
+    ngx_http_cargo_key_end(key, key->text + len);
+    ngx_http_cargo_key_groups(key, q);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
 ngx_http_cargo_generations(ngx_cargo_shm_t *shm, ngx_http_cargo_question_t *q,
     ngx_http_cargo_generations_t *generations)
 {
@@ -226,4 +286,67 @@ ngx_http_cargo_key_end(ngx_http_cargo_key_t *key, u_char *p)
 {
     key->zone.key.data = key->text;
     key->zone.key.len = p - key->text;
+}
+
+
+/* up to the next NUL, or the end, where rest->data is NULL then */
+
+static ngx_int_t
+ngx_http_cargo_key_next(ngx_str_t *rest, ngx_str_t *part)
+{
+    u_char  *p, *end;
+
+    if (rest->data == NULL) {
+        return NGX_DECLINED;
+    }
+
+    end = rest->data + rest->len;
+    p = ngx_strlchr(rest->data, end, '\0');
+
+    part->data = rest->data;
+    part->len = (p ? p : end) - rest->data;
+
+    rest->data = p ? p + 1 : NULL;
+    rest->len = p ? end - rest->data : 0;
+
+    return NGX_OK;
+}
+
+
+/* a hash may have a NUL in it */
+
+static ngx_int_t
+ngx_http_cargo_key_credential(ngx_str_t *rest, ngx_str_t *credential)
+{
+    u_char  *hash;
+
+    if (rest->len == 0) {
+        return NGX_DECLINED;
+    }
+
+    if (rest->data[0] != 't') {
+        return (rest->data[0] == 'n' || rest->data[0] == 'l')
+               ? ngx_http_cargo_key_next(rest, credential) : NGX_DECLINED;
+    }
+
+    if (rest->len < 1 + CARGO_TOKEN_HASH) {
+        return NGX_DECLINED;
+    }
+
+    hash = rest->data;
+
+    rest->data += CARGO_TOKEN_HASH;
+    rest->len -= CARGO_TOKEN_HASH;
+
+    if (rest->len > 1 && rest->data[1] != '\0') {
+        return NGX_DECLINED;
+    }
+
+    rest->data = rest->len > 1 ? rest->data + 2 : NULL;
+    rest->len = rest->len > 1 ? rest->len - 2 : 0;
+
+    credential->data = hash;
+    credential->len = 1 + CARGO_TOKEN_HASH;
+
+    return NGX_OK;
 }

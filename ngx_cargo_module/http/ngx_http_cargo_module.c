@@ -75,7 +75,7 @@ static ngx_command_t  ngx_http_cargo_commands[] = {
       NULL },
 
     { ngx_string("cargo_zone"),
-      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1234,
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1234|NGX_CONF_TAKE5,
       ngx_http_cargo_zone,
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
@@ -335,6 +335,8 @@ ngx_http_cargo_init_module(ngx_cycle_t *cycle)
         /* an error at a reload would end the master: uploads fail instead */
     }
 
+    ngx_http_cargo_snapshot_load(mcf, ccf->user, cycle->log);
+
     return NGX_OK;
 }
 
@@ -364,6 +366,8 @@ ngx_http_cargo_init_process(ngx_cycle_t *cycle)
 
     if (ngx_process == NGX_PROCESS_SINGLE || ngx_worker == 0) {
         ngx_http_cargo_changes_init(mcf->shm);
+
+        return ngx_http_cargo_snapshot_init(cycle, mcf);
     }
 
     return NGX_OK;
@@ -378,6 +382,7 @@ ngx_http_cargo_exit_process(ngx_cycle_t *cycle)
     mcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_cargo_module);
 
     if (mcf && mcf->conninfo.data) {
+        ngx_cargo_snapshot_exit();
         ngx_cargo_pg_exit_worker();
     }
 }

@@ -231,6 +231,13 @@ ngx_int_t ngx_http_cargo_key_sight(ngx_http_cargo_key_t *key,
 void ngx_http_cargo_key_groups(ngx_http_cargo_key_t *key,
     ngx_http_cargo_question_t *q);
 
+/*
+ * The other way round: what key->text, of so many bytes, asks, with its parts
+ * in it, and the groups.  NGX_DECLINED: it is no key of ours.
+ */
+ngx_int_t ngx_http_cargo_key_question(ngx_http_cargo_key_t *key, size_t len,
+    ngx_http_cargo_question_t *q);
+
 /* NGX_DECLINED: nothing of this is cached */
 ngx_int_t ngx_http_cargo_generations(ngx_cargo_shm_t *shm,
     ngx_http_cargo_question_t *q, ngx_http_cargo_generations_t *generations);

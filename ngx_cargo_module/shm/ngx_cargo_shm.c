@@ -20,7 +20,11 @@
 
 static char *ngx_cargo_shm_name(ngx_str_t *arg, ngx_str_t *name,
     ssize_t *size);
+static char *ngx_cargo_shm_option(ngx_conf_t *cf, ngx_cargo_shm_t *shm,
+    ngx_str_t *arg);
 static char *ngx_cargo_shm_time(ngx_cargo_shm_t *shm, ngx_str_t *arg);
+static char *ngx_cargo_shm_snapshot(ngx_conf_t *cf, ngx_cargo_shm_t *shm,
+    ngx_str_t *path);
 static ngx_int_t ngx_cargo_shm_init_zone(ngx_shm_zone_t *shm_zone,
     void *data);
 static ngx_int_t ngx_cargo_shm_make(ngx_shm_zone_t *shm_zone,
@@ -54,7 +58,7 @@ ngx_cargo_shm_add(ngx_conf_t *cf, ngx_cargo_shm_t **pshm, ngx_str_t *args,
     shm->stale_access = NGX_CARGO_SHM_STALE_ACCESS;
 
     for (i = 1; i < nargs; i++) {
-        error = ngx_cargo_shm_time(shm, &args[i]);
+        error = ngx_cargo_shm_option(cf, shm, &args[i]);
         if (error != NGX_CONF_OK) {
             return error;
         }
@@ -99,6 +103,22 @@ ngx_cargo_shm_name(ngx_str_t *arg, ngx_str_t *name, ssize_t *size)
 
 
 static char *
+ngx_cargo_shm_option(ngx_conf_t *cf, ngx_cargo_shm_t *shm, ngx_str_t *arg)
+{
+    ngx_str_t  path;
+
+    if (ngx_strncmp(arg->data, "snapshot=", 9) != 0) {
+        return ngx_cargo_shm_time(shm, arg);
+    }
+
+    path.data = arg->data + 9;
+    path.len = arg->len - 9;
+
+    return ngx_cargo_shm_snapshot(cf, shm, &path);
+}
+
+
+static char *
 ngx_cargo_shm_time(ngx_cargo_shm_t *shm, ngx_str_t *arg)
 {
     u_char     *equal;
@@ -131,13 +151,78 @@ ngx_cargo_shm_time(ngx_cargo_shm_t *shm, ngx_str_t *arg)
         time = &shm->stale_access;
 
     } else {
-        return "takes name:size, lease=TIME, stale=TIME, stale_access=TIME";
+        return "takes name:size, lease=TIME, stale=TIME, stale_access=TIME, "
+               "snapshot=PATH";
     }
 
     *time = ngx_parse_time(&s, 1);
 
     return *time == (time_t) NGX_ERROR ? "takes times such as \"stale=1h\""
                                        : NGX_CONF_OK;
+}
+
+
+/* of a full name there is always a directory */
+
+static char *
+ngx_cargo_shm_snapshot(ngx_conf_t *cf, ngx_cargo_shm_t *shm, ngx_str_t *path)
+{
+    u_char           *slash;
+    ngx_str_t        *dir, *tmp;
+    ngx_file_info_t   fi;
+
+    if (shm->snapshot.len) {
+        return "takes one snapshot=PATH";
+    }
+
+    if (path->len == 0 || path->data[path->len - 1] == '/') {
+        return "takes the path of a file, as in "
+               "\"snapshot=/var/lib/cargo-registry/snapshot\"";
+    }
+
+    if (ngx_conf_full_name(cf->cycle, path, 0) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    tmp = &shm->snapshot_tmp;
+    dir = &shm->snapshot_dir;
+
+    tmp->data = ngx_pnalloc(cf->pool, path->len + sizeof(".tmp"));
+    dir->data = ngx_pnalloc(cf->pool, path->len + 1);
+
+    if (tmp->data == NULL || dir->data == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    tmp->len = ngx_sprintf(tmp->data, "%V.tmp%Z", path) - tmp->data - 1;
+    (void) ngx_sprintf(dir->data, "%V%Z", path);
+
+    slash = (u_char *) strrchr((char *) dir->data, '/');
+    slash += (slash == dir->data);
+    *slash = '\0';
+    dir->len = slash - dir->data;
+
+    if (ngx_file_info(dir->data, &fi) == NGX_FILE_ERROR || !ngx_is_dir(&fi)) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           "cargo_zone: there is no directory \"%V\" for the "
+                           "snapshot; make it, and give it to the user of "
+                           "the workers", dir);
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_file_info(path->data, &fi) != NGX_FILE_ERROR
+        && !ngx_is_file(&fi))
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "cargo_zone: the snapshot \"%V\" is something else "
+                           "than a file", path);
+        return NGX_CONF_ERROR;
+    }
+
+    shm->snapshot = *path;
+    shm->threads = ngx_thread_pool_add(cf, NULL);
+
+    return shm->threads ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 
@@ -212,6 +297,7 @@ ngx_cargo_shm_make(ngx_shm_zone_t *shm_zone, ngx_cargo_shm_t *shm)
     }
 
     shm->state = state;
+    shm->made = 1;
     shpool->data = state;
 
     return NGX_OK;
@@ -283,9 +369,46 @@ ngx_cargo_shm_renew(ngx_cargo_shm_t *shm, ngx_str_t *since, ngx_msec_t asked,
         state->since_len = since->len;
         state->lease = lease;
         state->confirmed = confirmed;
+        state->asked = asked;
     }
 
     ngx_cargo_shm_unlock(shm->zone.mutex);
+}
+
+
+/* one clock may have been set, and the other may have stood still */
+
+ngx_int_t
+ngx_cargo_shm_age(ngx_cargo_shm_t *shm, int64_t *age)
+{
+    int64_t     by_clock;
+    ngx_uint_t  never;
+
+    ngx_cargo_shm_lock(shm->zone.mutex);
+
+    never = (shm->state->confirmed == 0);
+    by_clock = ngx_time() - (time_t) shm->state->confirmed;
+    *age = (ngx_msec_int_t) (ngx_current_msec - shm->state->asked);
+
+    ngx_cargo_shm_unlock(shm->zone.mutex);
+
+    *age = ngx_max((*age + 999) / 1000, by_clock);
+
+    return never ? NGX_DECLINED : NGX_OK;
+}
+
+
+void
+ngx_cargo_shm_set_age(ngx_cargo_shm_t *shm, int64_t age)
+{
+    time_t  confirmed;
+
+    confirmed = ngx_time() - age;
+
+    if (confirmed > 0) {
+        shm->state->confirmed = confirmed;
+        shm->state->asked = ngx_current_msec - (ngx_msec_t) age * 1000;
+    }
 }
 
 

@@ -26,6 +26,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_event.h>
+#include <ngx_thread_pool.h>
 
 #include "cargo_zone.h"
 
@@ -44,6 +45,9 @@ typedef struct {
     /* ngx_time() when it was in step last */
     ngx_atomic_t                 confirmed;
 
+    /* ngx_current_msec at that time */
+    ngx_atomic_t                 asked;
+
     /* how far the log of changes has been read; under the lock */
     size_t                       since_len;
     u_char                       since[NGX_CARGO_SHM_SINCE];
@@ -58,10 +62,17 @@ typedef struct {
     ngx_msec_t                   lease;
     time_t                       stale;         /* of what is to be read */
     time_t                       stale_access;  /* of who may read it */
+
+    ngx_str_t                    snapshot;      /* a file; len 0: none */
+    ngx_str_t                    snapshot_tmp;
+    ngx_str_t                    snapshot_dir;
+    ngx_thread_pool_t           *threads;       /* that write it */
+
+    unsigned                     made:1;        /* by this configuration */
 } ngx_cargo_shm_t;
 
 
-/* name:size [lease=time] [stale=time] [stale_access=time] */
+/* name:size [lease=time] [stale=time] [stale_access=time] [snapshot=path] */
 char *ngx_cargo_shm_add(ngx_conf_t *cf, ngx_cargo_shm_t **shm,
     ngx_str_t *args, ngx_uint_t nargs, void *tag);
 
@@ -84,6 +95,12 @@ ngx_uint_t ngx_cargo_shm_usable(ngx_cargo_shm_t *shm, time_t stored,
  */
 void ngx_cargo_shm_renew(ngx_cargo_shm_t *shm, ngx_str_t *since,
     ngx_msec_t asked, time_t confirmed);
+
+/* seconds since the cache was in step, at least; NGX_DECLINED: it never was */
+ngx_int_t ngx_cargo_shm_age(ngx_cargo_shm_t *shm, int64_t *age);
+
+/* of a new cache: all that is in it was right so many seconds ago */
+void ngx_cargo_shm_set_age(ngx_cargo_shm_t *shm, int64_t age);
 
 /* a copy in buffer (NGX_CARGO_SHM_SINCE bytes); len 0: never read */
 ngx_str_t ngx_cargo_shm_since(ngx_cargo_shm_t *shm, u_char *buffer);
