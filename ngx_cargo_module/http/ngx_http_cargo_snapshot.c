@@ -181,7 +181,7 @@ ngx_http_cargo_snapshot_pack(ngx_cargo_shm_t *shm,
         p = cargo_snapshot_put(p, thing.version_id, 8);
         p = cargo_snapshot_put(p, thing.status, 2);
         *p++ = thing.restricted;
-        p = ngx_cpymem(p, thing.tag, NGX_CARGO_BLOB_HEX);
+        p = ngx_cpymem(p, thing.checksum, NGX_CARGO_BLOB_HEX);
         break;
     }
 
@@ -314,7 +314,7 @@ ngx_http_cargo_snapshot_thing(cargo_snapshot_entry_t *entry,
     thing->version_id = version_id;
     thing->status = status;
     thing->restricted = *p++;
-    ngx_memcpy(thing->tag, p, NGX_CARGO_BLOB_HEX);
+    ngx_memcpy(thing->checksum, p, NGX_CARGO_BLOB_HEX);
 
     if (thing->restricted > 1 || modified > NGX_HTTP_CARGO_LAST_TIME) {
         return 0;
@@ -324,11 +324,15 @@ ngx_http_cargo_snapshot_thing(cargo_snapshot_entry_t *entry,
         return entry->bodies[1].len == 0;
     }
 
-    hex = (kind == NGX_HTTP_CARGO_READ_DOCUMENT) ? NGX_HTTP_CARGO_TAG
-                                                 : NGX_CARGO_BLOB_HEX;
+    hex = NGX_CARGO_BLOB_HEX;
+
+    if (kind == NGX_HTTP_CARGO_READ_DOCUMENT) {
+        hex = NGX_HTTP_CARGO_TAG;
+        (void) ngx_http_time(thing->document.date, thing->modified);
+    }
 
     return status == NGX_HTTP_OK
-           && ngx_http_cargo_snapshot_hex(thing->tag, hex);
+           && ngx_http_cargo_snapshot_hex(thing->checksum, hex);
 }
 
 
