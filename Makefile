@@ -69,7 +69,7 @@ help:
 # the module
 
 MODULE_SRC  = config $(wildcard $(SRC)/core/* $(SRC)/pg/* $(SRC)/shm/* \
-                $(SRC)/blob/* $(SRC)/http/*)
+                $(SRC)/blob/* $(SRC)/http/*) $(wildcard sql/migrations/*)
 
 $(MODULE): $(MODULE_SRC) conf/build-nginx.sh
 	@OBJS="$(OBJS)" NGX_SRC="$(NGX_SRC)" CC="$(CC)" CFLAGS="$(CFLAGS)" \

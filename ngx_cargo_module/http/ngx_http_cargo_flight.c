@@ -88,6 +88,8 @@ ngx_http_cargo_flight_join(ngx_http_request_t *r, ngx_uint_t background)
     }
 
     if (!background) {
+        ngx_cargo_count(asked, 1);
+
         read->request = r;
         read->flight = flight;
         ngx_queue_insert_tail(&flight->waiters, &read->queue);

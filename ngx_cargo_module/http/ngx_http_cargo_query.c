@@ -110,7 +110,11 @@ const ngx_cargo_pg_statement_t  ngx_http_cargo_statements[] = {
 
     { "cargo_listen", "listen cargo_changes", 0, 0, 1 },
 
-    { "cargo_changes", "select * from cargo.changes($1)", 1, 0, 1 }
+    { "cargo_changes", "select * from cargo.changes($1)", 1, 0, 1 },
+
+    { "cargo_ready", "select * from cargo.ready()", 0, 0 },
+
+    { "cargo_ready_to_write", "select * from cargo.ready()", 0, 1 }
 };
 
 /* each has a bit of a connection's bitmap */
