@@ -179,7 +179,8 @@ install: all
 	install -m 0644 $(OBJS)/cargoctl.bash $(DESTDIR)$(bashdir)/cargoctl
 	install -m 0644 sql/migrations/*.sql $(DESTDIR)$(datadir)/sql/migrations
 	install -m 0644 sql/functions/*.sql $(DESTDIR)$(datadir)/sql/functions
-	install -m 0644 conf/*.conf $(DESTDIR)$(datadir)/conf
+	install -m 0644 conf/*.conf conf/grafana-dashboard.json \
+	    conf/prometheus-alerts.yml $(DESTDIR)$(datadir)/conf
 
 clean:
 	rm -rf $(OBJS)

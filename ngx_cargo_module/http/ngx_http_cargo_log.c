@@ -109,8 +109,17 @@ ngx_http_cargo_id_of(ngx_http_request_t *r)
 ngx_int_t
 ngx_http_cargo_log_error(ngx_http_request_t *r, ngx_http_cargo_ctx_t *ctx)
 {
-    size_t   i, len;
-    u_char   text[NGX_HTTP_CARGO_LOGGED_MAX];
+    size_t                      i, len;
+    u_char                      text[NGX_HTTP_CARGO_LOGGED_MAX];
+    ngx_http_cargo_loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_cargo_module);
+
+    /* before a location is chosen, a token in the URI is not masked yet */
+
+    if (lcf->endpoint == NGX_HTTP_CARGO_NONE) {
+        return NGX_OK;
+    }
 
     len = ngx_min(ctx->detail.len, NGX_HTTP_CARGO_LOGGED_MAX);
 

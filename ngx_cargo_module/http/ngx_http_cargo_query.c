@@ -396,6 +396,12 @@ ngx_http_cargo_recognised(ngx_http_request_t *r, ngx_cargo_pg_job_t *job)
 {
     ngx_http_cargo_ctx_t  *ctx;
 
+    /* a failure says nothing of him, and an earlier answer did */
+
+    if (job->outcome != NGX_CARGO_PG_DONE) {
+        return;
+    }
+
     ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
 
     if (ngx_http_cargo_read_copy(r, &ctx->account,
