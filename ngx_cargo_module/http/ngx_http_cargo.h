@@ -218,23 +218,27 @@ typedef struct {
     /* publish */
     ngx_cargo_blob_upload_t     *upload;
     ngx_http_event_handler_pt    read_body;
-    ngx_msec_t                   stage_began;
 
-    /* download: what came out, the file, and the id to count it by */
-    ngx_int_t                    download_status;
+    /* when the stage of a publish began; what came out of a download */
+    union {
+        ngx_msec_t               stage_began;
+        ngx_int_t                download_status;
+    };
+
+    /* download: the file, and the id to count it by */
     ngx_str_t                    blob;
     uint64_t                     version_id;
 
     ngx_str_t                    detail;        /* of an error */
     ngx_chain_t                 *error_body;
 
-    /* of the location, which an internal redirect may leave */
-    ngx_http_cargo_endpoint_e    endpoint;
-
     unsigned                     named:1;       /* registry is known */
     unsigned                     evaluated:1;   /* and the rest */
     unsigned                     error_sent:1;
     unsigned                     own_body:1;    /* also of an error */
+
+    /* of the location, which an internal redirect may leave */
+    unsigned                     endpoint:4;
 } ngx_http_cargo_ctx_t;
 
 
