@@ -91,13 +91,28 @@ test_slots(void **state)
     assert_int_equal(sum.workers, 3);
     assert_int_equal(sum.counters.stale, 8);
 
-    /* one that has ended gives up its own slot and no other's */
+    free(m);
+}
 
-    cargo_metrics_release(b, 12);
-    assert_int_equal(b->owner, 16);
-    cargo_metrics_release(b, 16);
-    assert_int_equal(b->owner, 0);
-    assert_ptr_equal(cargo_metrics_claim(m, 17, alive), b);
+
+/* one that has ended gives up its own slot and no other's */
+
+static void
+test_release(void **state)
+{
+    cargo_metrics_t       *m;
+    cargo_metrics_slot_t  *slot;
+
+    (void) state;
+
+    m = make();
+    slot = cargo_metrics_claim(m, 16, alive);
+
+    cargo_metrics_release(slot, 12);
+    assert_int_equal(slot->owner, 16);
+    cargo_metrics_release(slot, 16);
+    assert_int_equal(slot->owner, 0);
+    assert_ptr_equal(cargo_metrics_claim(m, 17, alive), slot);
 
     free(m);
 }
@@ -215,6 +230,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_slots),
+        cmocka_unit_test(test_release),
         cmocka_unit_test(test_layout),
         cmocka_unit_test(test_codes),
         cmocka_unit_test(test_buckets),
