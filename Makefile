@@ -69,7 +69,7 @@ help:
 # the module
 
 MODULE_SRC  = config $(wildcard $(SRC)/core/* $(SRC)/pg/* $(SRC)/shm/* \
-                $(SRC)/blob/* $(SRC)/http/*)
+                $(SRC)/blob/* $(SRC)/http/*) $(wildcard sql/migrations/*)
 
 $(MODULE): $(MODULE_SRC) conf/build-nginx.sh
 	@OBJS="$(OBJS)" NGX_SRC="$(NGX_SRC)" CC="$(CC)" CFLAGS="$(CFLAGS)" \
@@ -179,7 +179,8 @@ install: all
 	install -m 0644 $(OBJS)/cargoctl.bash $(DESTDIR)$(bashdir)/cargoctl
 	install -m 0644 sql/migrations/*.sql $(DESTDIR)$(datadir)/sql/migrations
 	install -m 0644 sql/functions/*.sql $(DESTDIR)$(datadir)/sql/functions
-	install -m 0644 conf/*.conf $(DESTDIR)$(datadir)/conf
+	install -m 0644 conf/*.conf conf/grafana-dashboard.json \
+	    conf/prometheus-alerts.yml $(DESTDIR)$(datadir)/conf
 
 clean:
 	rm -rf $(OBJS)

@@ -60,7 +60,9 @@ packages_of()
         echo nginx "postgresql-$major"
         ;;
     test)
-        echo curl openssl perl strace libcmocka-dev "postgresql-$major-pgtap" \
+        # prometheus for its promtool
+        echo curl openssl perl prometheus strace libcmocka-dev \
+             "postgresql-$major-pgtap" \
              libtap-parser-sourcehandler-pgtap-perl
         ;;
     bench)

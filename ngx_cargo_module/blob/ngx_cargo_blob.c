@@ -19,6 +19,7 @@ typedef struct {
 } ngx_cargo_blob_work_t;
 
 
+static uint64_t ngx_cargo_blob_clock(void);
 static cargo_rc_t ngx_cargo_blob_read(ngx_cargo_blob_work_t *work);
 static cargo_rc_t ngx_cargo_blob_crate(void *data, cargo_str_t metadata,
     const unsigned char *p, size_t n, cargo_error_t *error);
@@ -65,7 +66,10 @@ ngx_cargo_blob_upload_destroy(ngx_cargo_blob_upload_t *upload)
 void
 ngx_cargo_blob_upload_run(ngx_cargo_blob_upload_t *upload)
 {
+    uint64_t               began;
     ngx_cargo_blob_work_t  work;
+
+    began = ngx_cargo_blob_clock();
 
     ngx_memzero(&work, sizeof(ngx_cargo_blob_work_t));
     work.upload = upload;
@@ -77,8 +81,12 @@ ngx_cargo_blob_upload_run(ngx_cargo_blob_upload_t *upload)
         upload->rc = ngx_cargo_blob_check(&work);
     }
 
+    upload->check_time = ngx_cargo_blob_clock() - began;
+
     if (upload->rc == CARGO_OK) {
         upload->rc = ngx_cargo_blob_store(&work);
+        upload->store_time = ngx_cargo_blob_clock() - began
+                             - upload->check_time;
     }
 
     cargo_blob_drop(&work.blob);
@@ -101,6 +109,19 @@ ngx_cargo_blob_upload_run(ngx_cargo_blob_upload_t *upload)
      * for this one would be freed by thread and exit() at the same time.
      */
     OPENSSL_thread_stop();
+}
+
+
+/* nginx's is of the event loop */
+
+static uint64_t
+ngx_cargo_blob_clock(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (uint64_t) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
 

@@ -60,6 +60,10 @@ typedef struct {
     ngx_err_t               err;
     const char             *failed;
 
+    /* microseconds that it took */
+    uint64_t                check_time;
+    uint64_t                store_time;
+
     /* set as soon as they are known, also to those who are refused */
     cargo_str_t             name;
     cargo_str_t             vers;
@@ -89,5 +93,13 @@ void ngx_cargo_blob_upload_run(ngx_cargo_blob_upload_t *upload);
  */
 ngx_int_t ngx_cargo_blob_init_store(ngx_cycle_t *cycle, ngx_str_t *path,
     ngx_uid_t user);
+
+/*
+ * In a thread: whether a file of so many bytes could be stored.  NULL, or what
+ * failed, with err; err 0: there is not so much room.
+ */
+const char *ngx_cargo_blob_try_store(ngx_str_t *path, off_t room,
+    ngx_err_t *err);
+
 
 #endif /* NGX_CARGO_BLOB_H */

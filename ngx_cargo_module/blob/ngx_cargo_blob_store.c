@@ -1,7 +1,10 @@
 
 #include "ngx_cargo_blob.h"
 
+#include <openssl/crypto.h>
+
 #include <dirent.h>
+#include <sys/statvfs.h>
 
 
 static ngx_int_t ngx_cargo_blob_make_dir(ngx_cycle_t *cycle, char *path,
@@ -112,4 +115,51 @@ ngx_cargo_blob_foreign(const char *path)
     (void) closedir(dir);
 
     return other;
+}
+
+
+/* what a publish does first, with a block of data that can be written */
+
+const char *
+ngx_cargo_blob_try_store(ngx_str_t *path, off_t room, ngx_err_t *err)
+{
+    const char      *failed;
+    cargo_str_t      store;
+    cargo_blob_t     blob;
+    cargo_arena_t   *arena;
+    struct statvfs   fs;
+
+    static const unsigned char  block[512];
+
+    arena = cargo_arena_create(NULL);
+    if (arena == NULL) {
+        *err = NGX_ENOMEM;
+        return "getting memory";
+    }
+
+    store.data = path->data;
+    store.len = path->len;
+
+    *err = 0;
+    failed = NULL;
+
+    if (cargo_blob_open(&blob, arena, store) != 0
+        || cargo_blob_write(&blob, block, sizeof(block)) != 0)
+    {
+        *err = blob.err;
+        failed = blob.failed;
+
+    } else if (fstatvfs(blob.fd, &fs) == 0
+               && (uint64_t) fs.f_bavail * fs.f_frsize < (uint64_t) room)
+    {
+        failed = "finding room";
+    }
+
+    cargo_blob_drop(&blob);
+    cargo_arena_destroy(arena);
+
+    /* as ngx_cargo_blob_upload_run() */
+    OPENSSL_thread_stop();
+
+    return failed;
 }

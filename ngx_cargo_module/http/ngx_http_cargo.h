@@ -29,6 +29,7 @@
 #include <jansson.h>
 
 #include "ngx_cargo_blob.h"
+#include "ngx_cargo_metrics.h"
 #include "ngx_cargo_pg.h"
 #include "ngx_cargo_shm.h"
 #include "ngx_cargo_snapshot.h"
@@ -55,7 +56,8 @@ typedef enum {
     NGX_HTTP_CARGO_INDEX,
     NGX_HTTP_CARGO_API,
     NGX_HTTP_CARGO_DOWNLOAD,
-    NGX_HTTP_CARGO_ME
+    NGX_HTTP_CARGO_ME,
+    NGX_HTTP_CARGO_STATUS
 } ngx_http_cargo_endpoint_e;
 
 
@@ -84,7 +86,9 @@ typedef enum {
     NGX_HTTP_CARGO_FOLLOW_CRATE,
     NGX_HTTP_CARGO_REFUSE_WRITE,
     NGX_HTTP_CARGO_LISTEN,
-    NGX_HTTP_CARGO_CHANGES
+    NGX_HTTP_CARGO_CHANGES,
+    NGX_HTTP_CARGO_READY_TO_READ,
+    NGX_HTTP_CARGO_READY_TO_WRITE
 } ngx_http_cargo_statement_e;
 
 
@@ -118,12 +122,15 @@ typedef struct {
     ngx_str_t                    conninfo;
     ngx_cargo_pg_conf_t          pg;
     ngx_cargo_shm_t             *shm;
+    ngx_shm_zone_t              *metrics;
     ngx_msec_t                   downloads_flush;
     ngx_array_t                  stores;        /* of ngx_str_t */
 
     /* of $request and $request_uri, which may hold a token */
     ngx_int_t                    request_variable;
     ngx_int_t                    request_uri_variable;
+
+    ngx_int_t                    request_id_variable;
 } ngx_http_cargo_main_conf_t;
 
 
@@ -223,8 +230,13 @@ typedef struct {
     ngx_cargo_blob_upload_t     *upload;
     ngx_http_event_handler_pt    read_body;
 
-    /* download: what came out, the file, and the id to count it by */
-    ngx_int_t                    download_status;
+    /* when the stage of a publish began; what came out of a download */
+    union {
+        ngx_msec_t               stage_began;
+        ngx_int_t                download_status;
+    };
+
+    /* download: the file, and the id to count it by */
     ngx_str_t                    blob;
     uint64_t                     version_id;
 
@@ -234,6 +246,10 @@ typedef struct {
     unsigned                     named:1;       /* registry is known */
     unsigned                     evaluated:1;   /* and the rest */
     unsigned                     error_sent:1;
+    unsigned                     own_body:1;    /* also of an error */
+
+    /* of the location, which an internal redirect may leave */
+    unsigned                     endpoint:4;
 } ngx_http_cargo_ctx_t;
 
 
@@ -432,6 +448,7 @@ void ngx_http_cargo_end(ngx_http_request_t *r, ngx_int_t rc);
 ngx_int_t ngx_http_cargo_index_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_cargo_api_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_cargo_me_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_cargo_status_handler(ngx_http_request_t *r);
 
 
 /* ngx_http_cargo_index.c */
@@ -448,6 +465,9 @@ ngx_uint_t ngx_http_cargo_is_config(ngx_http_request_t *r);
  */
 const ngx_http_cargo_route_t *ngx_http_cargo_find_route(
     ngx_http_request_t *r, ngx_str_t *segments, ngx_uint_t *methods);
+
+/* of all calls, ended by one without a handler */
+extern const ngx_http_cargo_route_t  ngx_http_cargo_routes[];
 
 /* 404 in the words of crates.io */
 ngx_int_t ngx_http_cargo_check_crate(ngx_http_request_t *r,
@@ -503,6 +523,21 @@ char *ngx_http_cargo_download_root(ngx_conf_t *cf,
 /* ngx_http_cargo_variables.c */
 
 ngx_int_t ngx_http_cargo_add_variables(ngx_conf_t *cf);
+
+
+/* ngx_http_cargo_endpoint.c: at the end of a request */
+
+ngx_int_t ngx_http_cargo_measure_handler(ngx_http_request_t *r);
+
+
+/* ngx_http_cargo_log.c */
+
+/* lines of the error log about this request name what it is about */
+void ngx_http_cargo_log_request(ngx_http_request_t *r);
+
+/* what is answered with an error: a line, and the id of the request */
+ngx_int_t ngx_http_cargo_log_error(ngx_http_request_t *r,
+    ngx_http_cargo_ctx_t *ctx);
 
 
 /* ngx_http_cargo_changes.c */

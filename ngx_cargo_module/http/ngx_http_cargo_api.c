@@ -22,7 +22,7 @@ static ngx_int_t ngx_http_cargo_check_id(ngx_http_request_t *r,
  * before what may be any word.
  */
 
-static const ngx_http_cargo_route_t  ngx_http_cargo_routes[] = {
+const ngx_http_cargo_route_t  ngx_http_cargo_routes[] = {
 
     { NGX_HTTP_PUT, "publish", NGX_HTTP_CARGO_PUBLISH,
       ngx_http_cargo_publish, { "crates", "new" } },
@@ -157,6 +157,11 @@ static const ngx_http_cargo_route_t  ngx_http_cargo_routes[] = {
 
     { 0, NULL, 0, NULL, { NULL } }
 };
+
+/* each has a number, and so have six that are not of the API */
+
+_Static_assert(sizeof(ngx_http_cargo_routes) / sizeof(ngx_http_cargo_route_t)
+               + 6 <= CARGO_METRICS_ENDPOINTS, "too many routes");
 
 
 ngx_int_t

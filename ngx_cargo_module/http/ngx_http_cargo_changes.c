@@ -204,6 +204,8 @@ ngx_http_cargo_change(json_t *change)
     ngx_str_t      registry, crate;
     cargo_zone_t  *zone;
 
+    ngx_cargo_metrics_changed();
+
     zone = &ngx_http_cargo_changes_shm->zone;
 
     registry = ngx_http_cargo_change_name(change, 1);

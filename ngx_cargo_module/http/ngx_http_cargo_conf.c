@@ -156,6 +156,10 @@ ngx_http_cargo_endpoint(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         clcf->handler = ngx_http_cargo_me_handler;
         return NGX_CONF_OK;
 
+    case NGX_HTTP_CARGO_STATUS:
+        clcf->handler = ngx_http_cargo_status_handler;
+        return NGX_CONF_OK;
+
     case NGX_HTTP_CARGO_API:
         clcf->handler = ngx_http_cargo_api_handler;
         return ngx_http_cargo_download_root(cf, clcf);
@@ -183,6 +187,7 @@ ngx_http_cargo_create_main_conf(ngx_conf_t *cf)
      *     mcf->pg.keywords = NULL;
      *     mcf->pg.values = NULL;
      *     mcf->shm = NULL;
+     *     mcf->metrics = NULL;
      */
 
     mcf->pg.statements = ngx_http_cargo_statements;
@@ -218,7 +223,16 @@ ngx_http_cargo_init_main_conf(ngx_conf_t *cf, void *conf)
     ngx_conf_init_value(mcf->pg.prepare, 1);
     ngx_conf_init_msec_value(mcf->downloads_flush, 10000);
 
-    if (mcf->conninfo.data == NULL || mcf->shm) {
+    if (mcf->conninfo.data == NULL) {
+        return NGX_CONF_OK;
+    }
+
+    mcf->metrics = ngx_cargo_metrics_add(cf, &ngx_http_cargo_module);
+    if (mcf->metrics == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (mcf->shm) {
         return NGX_CONF_OK;
     }
 
@@ -358,10 +372,11 @@ ngx_http_cargo_merge_endpoint(ngx_conf_t *cf, ngx_http_cargo_loc_conf_t *conf,
         return NGX_CONF_OK;
     }
 
-    /* uploads are checked there, long documents compressed */
+    /* uploads and the store are checked there, long documents compressed */
 
     if ((conf->endpoint == NGX_HTTP_CARGO_API
-         || conf->endpoint == NGX_HTTP_CARGO_INDEX)
+         || conf->endpoint == NGX_HTTP_CARGO_INDEX
+         || conf->endpoint == NGX_HTTP_CARGO_STATUS)
         && conf->thread_pool == NULL)
     {
         conf->thread_pool = ngx_thread_pool_add(cf,
@@ -454,6 +469,10 @@ ngx_http_cargo_check_endpoint(ngx_conf_t *cf, ngx_http_cargo_loc_conf_t *conf)
                       "location \"%V\" needs \"cargo_postgres\" in the http "
                       "block", &conf->core->name);
         return NGX_CONF_ERROR;
+    }
+
+    if (conf->endpoint == NGX_HTTP_CARGO_STATUS) {
+        return NGX_CONF_OK;
     }
 
     if (conf->registry == NULL) {

@@ -29,7 +29,7 @@ char *ngx_http_cargo_blobs(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_cargo_thread_pool(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
-/* cargo_index, cargo_api, cargo_download, cargo_me: which is cmd->offset */
+/* cargo_index and those like it: which one is cmd->offset */
 char *ngx_http_cargo_endpoint(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 char *ngx_http_cargo_user_from(ngx_conf_t *cf, ngx_command_t *cmd,

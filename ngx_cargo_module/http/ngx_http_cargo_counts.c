@@ -121,6 +121,10 @@ ngx_http_cargo_counts_flush(void)
         return;
     }
 
+    if (batch->n) {
+        ngx_cargo_count(flushes_failed, 1);
+    }
+
     ngx_http_cargo_counts_put_back(batch);
     ngx_free(batch);
 }
@@ -195,9 +199,17 @@ ngx_http_cargo_counts_flushed(ngx_cargo_pg_job_t *job)
     batch = job->data;
     ngx_http_cargo_counts_sent--;
 
+    if (job->outcome == NGX_CARGO_PG_DONE) {
+        ngx_cargo_metrics_flushed();
+
+    } else {
+        ngx_cargo_count(flushes_failed, 1);
+    }
+
     if (job->outcome != NGX_CARGO_PG_DONE) {
 
         if (job->maybe_done) {
+            ngx_cargo_count(downloads_lost, batch->n);
             ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
                           "cargo: the download counts of %uz versions may "
                           "be lost", batch->n);
@@ -230,6 +242,8 @@ ngx_http_cargo_counts_put_back(ngx_http_cargo_batch_t *batch)
     }
 
     if (lost) {
+        ngx_cargo_count(downloads_lost, lost);
+
         ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
                       "cargo: the download counts of %uz versions are lost: "
                       "there is no room for more in cargo_zone", lost);

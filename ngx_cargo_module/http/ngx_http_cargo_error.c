@@ -258,6 +258,10 @@ ngx_http_cargo_error_header_filter(ngx_http_request_t *r)
         return NGX_ERROR;
     }
 
+    if (ctx->own_body) {
+        return ngx_http_next_header_filter(r);
+    }
+
     if (ctx->blob.len && r->headers_out.status < 500
         && r->headers_out.status != 416)
     {
@@ -266,6 +270,7 @@ ngx_http_cargo_error_header_filter(ngx_http_request_t *r)
 
     if ((ctx->detail.len == 0
          && ngx_http_cargo_default_detail(r, ctx) != NGX_OK)
+        || ngx_http_cargo_log_error(r, ctx) != NGX_OK
         || ngx_http_cargo_error_headers(r, ctx) != NGX_OK
         || ngx_http_cargo_error_body(r, ctx, endpoint) != NGX_OK)
     {

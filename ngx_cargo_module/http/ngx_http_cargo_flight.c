@@ -65,6 +65,7 @@ ngx_http_cargo_flight_join(ngx_http_request_t *r, ngx_uint_t background)
 
     } else {
         flight->batch->waiters++;
+        ngx_cargo_count(asked, 1);
 
         read->request = r;
         read->flight = flight;

@@ -21,6 +21,7 @@ static ngx_conf_num_bounds_t  ngx_http_cargo_entries_bounds = {
 
 static ngx_str_t  ngx_http_cargo_request = ngx_string("request");
 static ngx_str_t  ngx_http_cargo_request_uri = ngx_string("request_uri");
+static ngx_str_t  ngx_http_cargo_request_id = ngx_string("request_id");
 
 
 static ngx_command_t  ngx_http_cargo_commands[] = {
@@ -193,6 +194,13 @@ static ngx_command_t  ngx_http_cargo_commands[] = {
       NGX_HTTP_CARGO_ME,
       NULL },
 
+    { ngx_string("cargo_status"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_cargo_endpoint,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      NGX_HTTP_CARGO_STATUS,
+      NULL },
+
       ngx_null_command
 };
 
@@ -243,9 +251,12 @@ ngx_http_cargo_init(ngx_conf_t *cf)
                                                  &ngx_http_cargo_request);
     mcf->request_uri_variable = ngx_http_get_variable_index(cf,
                                                  &ngx_http_cargo_request_uri);
+    mcf->request_id_variable = ngx_http_get_variable_index(cf,
+                                                 &ngx_http_cargo_request_id);
 
     if (mcf->request_variable == NGX_ERROR
         || mcf->request_uri_variable == NGX_ERROR
+        || mcf->request_id_variable == NGX_ERROR
         || ngx_http_cargo_add_handler(cf, NGX_HTTP_SERVER_REWRITE_PHASE,
                                       ngx_http_cargo_secret_early_handler)
            != NGX_OK
@@ -257,6 +268,9 @@ ngx_http_cargo_init(ngx_conf_t *cf)
            != NGX_OK
         || ngx_http_cargo_add_handler(cf, NGX_HTTP_LOG_PHASE,
                                       ngx_http_cargo_download_log_handler)
+           != NGX_OK
+        || ngx_http_cargo_add_handler(cf, NGX_HTTP_LOG_PHASE,
+                                      ngx_http_cargo_measure_handler)
            != NGX_OK
         || ngx_http_cargo_add_handler(cf, NGX_HTTP_LOG_PHASE,
                                       ngx_http_cargo_secret_log_handler)
@@ -358,7 +372,11 @@ ngx_http_cargo_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    if (ngx_cargo_pg_init_worker(cycle, &mcf->pg) != NGX_OK) {
+    ngx_cargo_metrics_claim(mcf->metrics);
+
+    if (ngx_cargo_pg_init_worker(cycle, &mcf->pg, ngx_cargo_metrics)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -384,5 +402,6 @@ ngx_http_cargo_exit_process(ngx_cycle_t *cycle)
     if (mcf && mcf->conninfo.data) {
         ngx_cargo_snapshot_exit();
         ngx_cargo_pg_exit_worker();
+        ngx_cargo_metrics_release();
     }
 }

@@ -15,6 +15,8 @@
 
 static void ngx_http_cargo_publish_authenticated(ngx_http_request_t *r,
     ngx_http_cargo_answer_t *answer);
+static void ngx_http_cargo_publish_stage(ngx_http_cargo_ctx_t *ctx,
+    cargo_metrics_stage_e stage);
 static ngx_int_t ngx_http_cargo_publish_read(ngx_http_request_t *r);
 static void ngx_http_cargo_publish_reading(ngx_http_request_t *r);
 static void ngx_http_cargo_publish_body(ngx_http_request_t *r);
@@ -71,6 +73,16 @@ ngx_http_cargo_publish_authenticated(ngx_http_request_t *r,
 }
 
 
+static void
+ngx_http_cargo_publish_stage(ngx_http_cargo_ctx_t *ctx,
+    cargo_metrics_stage_e stage)
+{
+    ngx_cargo_observe(stages[stage],
+                      (uint64_t) (ngx_current_msec - ctx->stage_began)
+                      * 1000);
+}
+
+
 static ngx_int_t
 ngx_http_cargo_publish_read(ngx_http_request_t *r)
 {
@@ -78,6 +90,8 @@ ngx_http_cargo_publish_read(ngx_http_request_t *r)
     ngx_http_cargo_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
+
+    ctx->stage_began = ngx_current_msec;
 
     r->request_body_in_file_only = 1;
     r->request_body_in_clean_file = 1;
@@ -131,6 +145,8 @@ ngx_http_cargo_publish_body(ngx_http_request_t *r)
     ngx_http_cargo_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
+
+    ngx_http_cargo_publish_stage(ctx, CARGO_METRICS_RECEIVE);
 
     if (r->request_body == NULL || r->request_body->temp_file == NULL) {
         ngx_http_cargo_end(r, ngx_http_cargo_refuse(r, NGX_HTTP_BAD_REQUEST,
@@ -333,6 +349,12 @@ ngx_http_cargo_publish_checked(ngx_http_request_t *r)
                       upload->store.data);
     }
 
+    ngx_cargo_observe(stages[CARGO_METRICS_CHECK], upload->check_time);
+
+    if (upload->store_time) {
+        ngx_cargo_observe(stages[CARGO_METRICS_STORE], upload->store_time);
+    }
+
     /* they live as long as the request */
 
     ctx->crate.data = upload->name.data;
@@ -388,6 +410,8 @@ ngx_http_cargo_publish_insert(ngx_http_request_t *r,
     params[4] = &bytes;
     params[5] = &time;
 
+    ctx->stage_began = ngx_current_msec;
+
     return ngx_http_cargo_query(r, NGX_HTTP_CARGO_PUBLISH, params,
                                 ngx_http_cargo_publish_inserted);
 }
@@ -397,6 +421,10 @@ static void
 ngx_http_cargo_publish_inserted(ngx_http_request_t *r,
     ngx_http_cargo_answer_t *answer)
 {
+    ngx_http_cargo_publish_stage(ngx_http_get_module_ctx(r,
+                                                    ngx_http_cargo_module),
+                                 CARGO_METRICS_DATABASE);
+
     if (answer->status != NGX_HTTP_OK) {
         ngx_http_cargo_refuse_answer(r, answer);
         return;

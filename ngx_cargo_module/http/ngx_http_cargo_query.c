@@ -110,7 +110,11 @@ const ngx_cargo_pg_statement_t  ngx_http_cargo_statements[] = {
 
     { "cargo_listen", "listen cargo_changes", 0, 0, 1 },
 
-    { "cargo_changes", "select * from cargo.changes($1)", 1, 0, 1 }
+    { "cargo_changes", "select * from cargo.changes($1)", 1, 0, 1 },
+
+    { "cargo_ready", "select * from cargo.ready()", 0, 0 },
+
+    { "cargo_ready_to_write", "select * from cargo.ready()", 0, 1 }
 };
 
 /* each has a bit of a connection's bitmap */
@@ -391,6 +395,12 @@ static void
 ngx_http_cargo_recognised(ngx_http_request_t *r, ngx_cargo_pg_job_t *job)
 {
     ngx_http_cargo_ctx_t  *ctx;
+
+    /* a failure says nothing of him, and an earlier answer did */
+
+    if (job->outcome != NGX_CARGO_PG_DONE) {
+        return;
+    }
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
 

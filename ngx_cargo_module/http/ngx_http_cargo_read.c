@@ -120,6 +120,8 @@ ngx_http_cargo_read_database(ngx_http_request_t *r)
 static void
 ngx_http_cargo_read_probe(ngx_http_request_t *r)
 {
+    ngx_cargo_count(stale, 1);
+
     if (ngx_current_msec - ngx_http_cargo_probed >= NGX_HTTP_CARGO_PROBE) {
         ngx_http_cargo_probed = ngx_current_msec;
         (void) ngx_http_cargo_flight_join(r, 1);
@@ -139,7 +141,10 @@ ngx_http_cargo_read_unavailable(ngx_http_request_t *r, ngx_str_t sentence)
 {
     ngx_http_cargo_ctx_t  *ctx;
 
-    if (ngx_http_cargo_read_zone(r, NGX_HTTP_CARGO_TRUST_STALE) != NGX_OK) {
+    if (ngx_http_cargo_read_zone(r, NGX_HTTP_CARGO_TRUST_STALE) == NGX_OK) {
+        ngx_cargo_count(stale, 1);
+
+    } else {
         ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
         ctx->read.status = NGX_HTTP_SERVICE_UNAVAILABLE;
         ctx->read.sentence = sentence;

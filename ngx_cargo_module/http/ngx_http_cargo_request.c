@@ -56,8 +56,9 @@ ngx_http_cargo_named_ctx(ngx_http_request_t *r)
 ngx_http_cargo_ctx_t *
 ngx_http_cargo_make_ctx(ngx_http_request_t *r)
 {
-    ngx_pool_cleanup_t    *cln;
-    ngx_http_cargo_ctx_t  *ctx;
+    ngx_pool_cleanup_t         *cln;
+    ngx_http_cargo_ctx_t       *ctx;
+    ngx_http_cargo_loc_conf_t  *lcf;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
     if (ctx) {
@@ -75,6 +76,11 @@ ngx_http_cargo_make_ctx(ngx_http_request_t *r)
     cln->handler = ngx_http_cargo_cleanup;
 
     ngx_http_set_ctx(r, ctx, ngx_http_cargo_module);
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_cargo_module);
+    ctx->endpoint = lcf->endpoint;
+
+    ngx_http_cargo_log_request(r);
 
     return ctx;
 }
@@ -134,6 +140,12 @@ ngx_http_cargo_name(ngx_http_request_t *r, ngx_http_cargo_ctx_t *ctx)
     ngx_http_cargo_loc_conf_t  *lcf;
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_cargo_module);
+
+    /* cargo_status is of all registries */
+
+    if (lcf->registry == NULL) {
+        return NGX_OK;
+    }
 
     if (ngx_http_complex_value(r, lcf->registry, &ctx->registry) != NGX_OK) {
         return NGX_ERROR;

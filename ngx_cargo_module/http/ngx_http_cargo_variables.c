@@ -1,12 +1,11 @@
 
-#include "ngx_http_cargo.h"
+#include "ngx_http_cargo_status.h"
 
 
 static ngx_int_t ngx_http_cargo_text_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_cargo_endpoint_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
-static const char *ngx_http_cargo_endpoint_name(ngx_http_request_t *r);
 
 
 static ngx_http_variable_t  ngx_http_cargo_variables[] = {
@@ -82,14 +81,18 @@ static ngx_int_t
 ngx_http_cargo_endpoint_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
-    const char  *name;
+    const char                 *name;
+    ngx_http_cargo_loc_conf_t  *lcf;
 
-    name = ngx_http_cargo_endpoint_name(r);
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_cargo_module);
 
-    if (name == NULL) {
+    if (lcf->endpoint == NGX_HTTP_CARGO_NONE) {
         v->not_found = 1;
         return NGX_OK;
     }
+
+    name = ngx_http_cargo_endpoint_name(
+                        ngx_http_cargo_endpoint_number(r, lcf->endpoint));
 
     v->valid = 1;
     v->no_cacheable = 1;
@@ -98,37 +101,4 @@ ngx_http_cargo_endpoint_variable(ngx_http_request_t *r,
     v->data = (u_char *) name;
 
     return NGX_OK;
-}
-
-
-/* of the location, so that what others have refused there has one too */
-
-static const char *
-ngx_http_cargo_endpoint_name(ngx_http_request_t *r)
-{
-    ngx_str_t                      segments[NGX_HTTP_CARGO_SEGMENTS];
-    ngx_uint_t                     methods;
-    ngx_http_cargo_loc_conf_t     *lcf;
-    const ngx_http_cargo_route_t  *route;
-
-    lcf = ngx_http_get_module_loc_conf(r, ngx_http_cargo_module);
-
-    switch (lcf->endpoint) {
-
-    case NGX_HTTP_CARGO_INDEX:
-        return ngx_http_cargo_is_config(r) ? "config" : "index";
-
-    case NGX_HTTP_CARGO_DOWNLOAD:
-        return "download";
-
-    case NGX_HTTP_CARGO_ME:
-        return "login_page";
-
-    case NGX_HTTP_CARGO_API:
-        route = ngx_http_cargo_find_route(r, segments, &methods);
-        return route ? route->name : "unknown";
-
-    default: /* NGX_HTTP_CARGO_NONE */
-        return NULL;
-    }
 }

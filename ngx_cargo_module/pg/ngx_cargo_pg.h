@@ -30,6 +30,8 @@
 
 #include <libpq-fe.h>
 
+#include "cargo_metrics.h"
+
 
 #define NGX_CARGO_PG_PARAMS      10
 
@@ -104,9 +106,22 @@ struct ngx_cargo_pg_job_s {
     ngx_cargo_pg_pool_t            *connections;
     ngx_cargo_pg_connection_t      *connection; /* NULL while it waits */
     ngx_event_t                     timer;
+    ngx_msec_t                      submitted;
     unsigned                        retried:1;
     unsigned                        preparing:1;
+    unsigned                        counted:1;
 };
+
+
+/* how a pool does, as this worker sees it */
+typedef struct {
+    ngx_uint_t                      down;       /* no connection, none comes */
+    ngx_msec_t                      down_since;
+    ngx_uint_t                      connected;
+    ngx_uint_t                      waiting;    /* jobs for a connection */
+    ngx_uint_t                      full;       /* no more of them */
+    ngx_msec_t                      answered;   /* when a job was, last */
+} ngx_cargo_pg_health_t;
 
 
 /*
@@ -135,10 +150,17 @@ typedef struct {
 char *ngx_cargo_pg_parse_conninfo(ngx_conf_t *cf, ngx_cargo_pg_conf_t *pcf,
     ngx_str_t *conninfo);
 
-/* in a worker: connections are opened when the first job comes */
+/*
+ * In a worker: connections are opened when the first job comes.  What is done
+ * is counted in the slot.
+ */
 ngx_int_t ngx_cargo_pg_init_worker(ngx_cycle_t *cycle,
-    ngx_cargo_pg_conf_t *pcf);
+    ngx_cargo_pg_conf_t *pcf, cargo_metrics_slot_t *slot);
 void ngx_cargo_pg_exit_worker(void);
+
+/* of the pool that takes such statements */
+void ngx_cargo_pg_health(const ngx_cargo_pg_statement_t *statement,
+    ngx_cargo_pg_health_t *health);
 
 /* in the one worker that listens, after init_worker() */
 void ngx_cargo_pg_listen(ngx_cargo_pg_listener_t *listener);

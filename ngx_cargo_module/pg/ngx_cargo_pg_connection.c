@@ -254,6 +254,8 @@ ngx_cargo_pg_broken(ngx_cargo_pg_connection_t *conn, const char *what)
                   ngx_cargo_pg_one_line(PQerrorMessage(conn->pg), line,
                                         sizeof(line)));
 
+    ngx_cargo_pg_count(conn->pool, &conn->pool->counters->connections_lost);
+
     ngx_cargo_pg_close(conn);
     ngx_cargo_pg_retry_later(conn->pool);
 
@@ -276,6 +278,7 @@ ngx_cargo_pg_broken(ngx_cargo_pg_connection_t *conn, const char *what)
         ngx_queue_insert_head(&done, q);
     }
 
+    ngx_cargo_pg_gauge(conn->pool);
     ngx_cargo_pg_complete(&done);
 }
 
@@ -385,6 +388,7 @@ ngx_cargo_pg_read(ngx_cargo_pg_connection_t *conn)
         ngx_post_event(&pool->dispatch, &ngx_posted_events);
     }
 
+    ngx_cargo_pg_gauge(pool);
     ngx_cargo_pg_complete(&done);
 }
 

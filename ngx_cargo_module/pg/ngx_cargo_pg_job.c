@@ -85,6 +85,7 @@ ngx_cargo_pg_job_abandon(ngx_cargo_pg_job_t *job)
     if (job->connection == NULL && job->connections) {
         ngx_queue_remove(&job->queue);
         job->connections->nwaiting--;
+        ngx_cargo_pg_gauge(job->connections);
 
         ngx_cargo_pg_job_destroy(job);
     }
@@ -155,6 +156,8 @@ ngx_cargo_pg_job_timer(ngx_event_t *ev)
                   job->statement->name, job->connections->conf->timeout,
                   conn ? "in the database" : "waiting for a connection");
 
+    ngx_cargo_pg_count_job(job->connections, job);
+
     if (conn == NULL) {
         ngx_queue_remove(&job->queue);
         job->connections->nwaiting--;
@@ -163,6 +166,8 @@ ngx_cargo_pg_job_timer(ngx_event_t *ev)
         conn->state = NGX_CARGO_PG_DRAINING;
         ngx_add_timer(&conn->timer, conn->pool->conf->timeout);
     }
+
+    ngx_cargo_pg_gauge(job->connections);
 
     if (handler) {
         handler(job);

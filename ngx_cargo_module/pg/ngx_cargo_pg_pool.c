@@ -30,13 +30,15 @@ static void  (*ngx_cargo_pg_exit_handler)(void);
 
 
 ngx_int_t
-ngx_cargo_pg_init_worker(ngx_cycle_t *cycle, ngx_cargo_pg_conf_t *pcf)
+ngx_cargo_pg_init_worker(ngx_cycle_t *cycle, ngx_cargo_pg_conf_t *pcf,
+    cargo_metrics_slot_t *slot)
 {
     ngx_cargo_pg_pool_t  *pool;
 
     pool = &ngx_cargo_pg_read_pool;
     pool->name = "reads";
     pool->depth = NGX_CARGO_PG_READ_DEPTH;
+    ngx_cargo_pg_count_into(pool, slot, CARGO_METRICS_READS);
 
     if (ngx_cargo_pg_pool_init(pool, cycle, pcf, pcf->read_connections)
         != NGX_OK)
@@ -47,6 +49,7 @@ ngx_cargo_pg_init_worker(ngx_cycle_t *cycle, ngx_cargo_pg_conf_t *pcf)
     pool = &ngx_cargo_pg_write_pool;
     pool->name = "writes";
     pool->depth = NGX_CARGO_PG_WRITE_DEPTH;
+    ngx_cargo_pg_count_into(pool, slot, CARGO_METRICS_WRITES);
 
     if (ngx_cargo_pg_pool_init(pool, cycle, pcf, pcf->write_connections)
         != NGX_OK)
@@ -57,6 +60,7 @@ ngx_cargo_pg_init_worker(ngx_cycle_t *cycle, ngx_cargo_pg_conf_t *pcf)
     pool = &ngx_cargo_pg_listen_pool;
     pool->name = "changes";
     pool->depth = NGX_CARGO_PG_READ_DEPTH;
+    ngx_cargo_pg_count_into(pool, slot, CARGO_METRICS_CHANGES);
 
     if (ngx_cargo_pg_pool_init(pool, cycle, pcf, 1) != NGX_OK) {
         return NGX_ERROR;
@@ -187,6 +191,18 @@ ngx_cargo_pg_exiting(ngx_cargo_pg_connection_t *conn)
 }
 
 
+ngx_cargo_pg_pool_t *
+ngx_cargo_pg_pool_of(const ngx_cargo_pg_statement_t *statement)
+{
+    if (statement->listens) {
+        return &ngx_cargo_pg_listen_pool;
+    }
+
+    return statement->writes ? &ngx_cargo_pg_write_pool
+                             : &ngx_cargo_pg_read_pool;
+}
+
+
 /*
  * Short outages are waited out: the restart of a database then costs its
  * users a moment, not an error.  When it has been away for longer than a job
@@ -198,17 +214,12 @@ ngx_cargo_pg_submit(ngx_cargo_pg_job_t *job)
 {
     ngx_cargo_pg_pool_t  *pool;
 
-    if (job->statement->listens) {
-        pool = &ngx_cargo_pg_listen_pool;
-
-    } else {
-        pool = job->statement->writes ? &ngx_cargo_pg_write_pool
-                                      : &ngx_cargo_pg_read_pool;
-    }
+    pool = ngx_cargo_pg_pool_of(job->statement);
 
     if (pool->down
         && ngx_current_msec - pool->down_since > pool->conf->timeout)
     {
+        ngx_cargo_pg_count_refused(pool);
         ngx_cargo_pg_job_destroy(job);
         return NGX_DECLINED;
     }
@@ -227,11 +238,13 @@ ngx_cargo_pg_submit(ngx_cargo_pg_job_t *job)
                           pool->nwaiting, pool->name);
         }
 
+        ngx_cargo_pg_count_refused(pool);
         ngx_cargo_pg_job_destroy(job);
         return NGX_BUSY;
     }
 
     job->connections = pool;
+    job->submitted = ngx_current_msec;
     ngx_queue_insert_tail(&pool->waiting, &job->queue);
     pool->nwaiting++;
 
@@ -295,6 +308,8 @@ ngx_cargo_pg_dispatch(ngx_cargo_pg_pool_t *pool)
         /* jobs are refused meanwhile, so none would wait and bring this on */
         ngx_cargo_pg_open_another(pool);
     }
+
+    ngx_cargo_pg_gauge(pool);
 }
 
 
@@ -384,6 +399,8 @@ ngx_cargo_pg_complete(ngx_queue_t *done)
             ngx_del_timer(&job->timer);
         }
 
+        ngx_cargo_pg_count_job(ngx_cargo_pg_pool_of(job->statement), job);
+
         if (job->handler) {
             job->handler(job);
         }
@@ -415,6 +432,8 @@ void
 ngx_cargo_pg_connected(ngx_cargo_pg_pool_t *pool)
 {
     pool->down = 0;
+    ngx_cargo_pg_count(pool, &pool->counters->connects);
+    ngx_cargo_pg_gauge(pool);
 
     if (pool->complained) {
         pool->complained = 0;
@@ -438,12 +457,15 @@ void
 ngx_cargo_pg_answered(ngx_cargo_pg_pool_t *pool)
 {
     pool->delay = 0;
+    pool->answered = ngx_current_msec;
 }
 
 
 void
 ngx_cargo_pg_connect_failed(ngx_cargo_pg_pool_t *pool, const char *why)
 {
+    ngx_cargo_pg_count(pool, &pool->counters->connects_failed);
+
     if (!pool->complained) {
         pool->complained = 1;
 
@@ -461,6 +483,7 @@ ngx_cargo_pg_connect_failed(ngx_cargo_pg_pool_t *pool, const char *why)
     }
 
     ngx_cargo_pg_retry_later(pool);
+    ngx_cargo_pg_gauge(pool);
 
     if (pool->down
         && ngx_current_msec - pool->down_since > pool->conf->timeout)
@@ -512,5 +535,6 @@ ngx_cargo_pg_fail_waiting(ngx_cargo_pg_pool_t *pool)
         ngx_queue_insert_tail(&done, q);
     }
 
+    ngx_cargo_pg_gauge(pool);
     ngx_cargo_pg_complete(&done);
 }

@@ -66,7 +66,12 @@ struct ngx_cargo_pg_pool_s {
     ngx_event_t                     backoff;
     ngx_msec_t                      delay;
     ngx_msec_t                      down_since;
+    ngx_msec_t                      answered;
     time_t                          full_logged;
+
+    cargo_metrics_slot_t           *slot;
+    cargo_metrics_gauges_t         *gauges;
+    cargo_metrics_pool_t           *counters;
 
     /* of the listener's pool; else NULL */
     void                          (*opened)(void);
@@ -108,6 +113,8 @@ ngx_int_t ngx_cargo_pg_receive(ngx_cargo_pg_connection_t *conn,
 
 ngx_int_t ngx_cargo_pg_pool_init(ngx_cargo_pg_pool_t *pool,
     ngx_cycle_t *cycle, ngx_cargo_pg_conf_t *conf, ngx_uint_t n);
+ngx_cargo_pg_pool_t *ngx_cargo_pg_pool_of(
+    const ngx_cargo_pg_statement_t *statement);
 void ngx_cargo_pg_dispatch(ngx_cargo_pg_pool_t *pool);
 void ngx_cargo_pg_complete(ngx_queue_t *done);
 void ngx_cargo_pg_put_back(ngx_cargo_pg_pool_t *pool,
@@ -125,6 +132,22 @@ void ngx_cargo_pg_exiting(ngx_cargo_pg_connection_t *conn);
 /* job.c */
 
 void ngx_cargo_pg_job_timer(ngx_event_t *ev);
+
+
+/* metrics.c */
+
+void ngx_cargo_pg_count_into(ngx_cargo_pg_pool_t *pool,
+    cargo_metrics_slot_t *slot, cargo_metrics_pool_e which);
+
+/* what became of a job, once */
+void ngx_cargo_pg_count_job(ngx_cargo_pg_pool_t *pool,
+    ngx_cargo_pg_job_t *job);
+void ngx_cargo_pg_count_refused(ngx_cargo_pg_pool_t *pool);
+
+void ngx_cargo_pg_count(ngx_cargo_pg_pool_t *pool, uint64_t *counter);
+
+/* after whatever changes what they show */
+void ngx_cargo_pg_gauge(ngx_cargo_pg_pool_t *pool);
 
 
 #endif /* NGX_CARGO_PG_PRIVATE_H */
