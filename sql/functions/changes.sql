@@ -42,6 +42,22 @@ comment on function cargo.ring() is
     '200 with an empty body.';
 
 
+create or replace function cargo_store.change_epoch()
+returns text
+language sql stable
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+    select left(md5(concat_ws(' ', s.system_identifier, c.timeline_id,
+                              'cargo_store.changes'::regclass::oid)), 8)
+      from pg_control_system() s, pg_control_checkpoint() c;
+$$;
+
+comment on function cargo_store.change_epoch() is
+    'Another one for each log: a restored database has another cluster or '
+    'another table, one that was rolled back or replaced by its standby '
+    'another timeline.  Their transaction numbers say nothing of each other.';
+
+
 create or replace function cargo.changes(
     since text,
     out status integer,
@@ -52,11 +68,14 @@ as $$
 declare
     -- all transactions before it are over, and those not seen yet come later
     next   constant xid8 := pg_snapshot_xmin(pg_current_snapshot());
+    epoch  constant text := change_epoch();
+    seen   constant xid8 := case when split_part(since, ':', 1) = epoch
+                                 then split_part(since, ':', 2)::xid8 end;
     behind boolean;
     list   jsonb;
 begin
     -- a database that has been restored may be behind what was read of it
-    select coalesce(changes.since::xid8 not between k.since and next, true)
+    select coalesce(seen not between k.since and next, true)
       into behind
       from changes_kept k;
 
@@ -67,21 +86,22 @@ begin
                count(*) > 5000
           into list, behind
           from (select * from changes c
-                 where c.xid >= changes.since::xid8
+                 where c.xid >= seen
                  order by c.xid
                  limit 5001) c
                left join registries r on r.id = c.registry_id;
     end if;
 
     status := 200;
-    body := jsonb_build_object('next', next::text, 'all', behind,
+    body := jsonb_build_object('next', epoch || ':' || next, 'all', behind,
                                'changes', case when behind then '[]'
                                                else list end);
 end
 $$;
 
 comment on function cargo.changes(text) is
-    'since: the "next" of the last answer, null at first.  200 with {"next", '
+    'since: the "next" of the last answer (at most 32 characters), null at '
+    'first.  200 with {"next", '
     '"all", "changes": [[id, registry, crate], ...]}: what has changed, some '
     'of it perhaps told before, since sequences and commits have not the same '
     'order; registry null: in every one, crate null: permissions.  all: there '
