@@ -16,7 +16,7 @@ static void ngx_http_cargo_answered(ngx_cargo_pg_job_t *job);
 static void ngx_http_cargo_recognised(ngx_http_request_t *r,
     ngx_cargo_pg_job_t *job);
 static ngx_uint_t ngx_http_cargo_may_pass(const char *sqlstate);
-static ngx_uint_t ngx_http_cargo_not_migrated(const char *sqlstate);
+static ngx_uint_t ngx_http_cargo_not_ready(const char *sqlstate);
 
 
 const ngx_cargo_pg_statement_t  ngx_http_cargo_statements[] = {
@@ -361,14 +361,24 @@ ngx_http_cargo_read_answer(ngx_cargo_pg_job_t *job, ngx_uint_t reads,
     }
 
     if (job->outcome == NGX_CARGO_PG_FAILED
+        && ngx_http_cargo_not_ready(ngx_cargo_pg_sqlstate(job)))
+    {
+        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                      "cargo: the database is not the one that this module "
+                      "needs: run \"cargoctl migrate\", unless it is being "
+                      "restored at this moment");
+
+        answer->status = NGX_HTTP_SERVICE_UNAVAILABLE;
+        ngx_str_set(&answer->body,
+                    "the registry's database is not ready: it is being "
+                    "restored, or was not set up; nothing was changed, try "
+                    "again later");
+        return;
+    }
+
+    if (job->outcome == NGX_CARGO_PG_FAILED
         && !ngx_http_cargo_may_pass(ngx_cargo_pg_sqlstate(job)))
     {
-        if (ngx_http_cargo_not_migrated(ngx_cargo_pg_sqlstate(job))) {
-            ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
-                          "cargo: the database is not the one that this "
-                          "module needs: run \"cargoctl migrate\"");
-        }
-
         answer->status = NGX_HTTP_INTERNAL_SERVER_ERROR;
         ngx_str_set(&answer->body,
                     "the registry's database refused the request; nothing "
@@ -429,12 +439,16 @@ ngx_http_cargo_may_pass(const char *sqlstate)
 }
 
 
-/* no such schema, function, type, table, column */
+/*
+ * No such schema, function, type, table, column; no right to it, as until
+ * the end of a restore.
+ */
 
 static ngx_uint_t
-ngx_http_cargo_not_migrated(const char *sqlstate)
+ngx_http_cargo_not_ready(const char *sqlstate)
 {
     return ngx_strcmp(sqlstate, "3F000") == 0
+           || ngx_strcmp(sqlstate, "42501") == 0
            || ngx_strcmp(sqlstate, "42883") == 0
            || ngx_strcmp(sqlstate, "42704") == 0
            || ngx_strcmp(sqlstate, "42P01") == 0
