@@ -16,33 +16,21 @@
 #include <string.h>
 
 #include "ctl_database.h"
-#include "ctl_files.h"
+#include "ctl_migrate.h"
 #include "ctl_print.h"
 
 
 #define CTL_NUMBER_DIGITS  4
 
 
-typedef struct {
-    ctl_t         *ctl;
-    ctl_files_t    migrations;
-    ctl_files_t    functions;
-    char           functions_sha256[CTL_SHA256_HEX + 1];
-    size_t         recorded;    /* migrations that the database had */
-    size_t         applied;     /* by this run */
-    int            replaced;
-} ctl_migrate_t;
-
-
-static ctl_rc_t ctl_migrate_files(ctl_migrate_t *m);
 static ctl_rc_t ctl_migrate_number(ctl_file_t *file, unsigned number);
 static ctl_rc_t ctl_migrate_database(ctl_migrate_t *m);
-static ctl_rc_t ctl_migrate_begin(ctl_t *ctl);
+static ctl_rc_t ctl_migrate_restoring(ctl_t *ctl);
 static ctl_rc_t ctl_migrate_compare(ctl_migrate_t *m);
 static ctl_rc_t ctl_migrate_compare_row(const ctl_migrate_t *m,
     const PGresult *result, int row);
 static ctl_rc_t ctl_migrate_apply(ctl_migrate_t *m, const ctl_file_t *file);
-static ctl_rc_t ctl_migrate_functions(ctl_migrate_t *m);
+static ctl_rc_t ctl_migrate_finish_restore(const ctl_migrate_t *m);
 static ctl_rc_t ctl_migrate_run_file(ctl_t *ctl, const char *kind,
     const ctl_file_t *file);
 static size_t ctl_migrate_line(const char *text, const PGresult *result);
@@ -52,7 +40,7 @@ static ctl_rc_t ctl_migrate_documents(ctl_t *ctl);
 static void ctl_migrate_report(const ctl_migrate_t *m);
 
 
-static const char  ctl_migrate_tables[] =
+static const char  ctl_migrate_records[] =
     "create schema if not exists cargo_store;"
     "create table if not exists cargo_store.migrations ("
     "    number int primary key,"
@@ -95,14 +83,21 @@ ctl_migrate(ctl_t *ctl)
         ctl_migrate_report(&m);
     }
 
-    ctl_files_free(&m.migrations);
-    ctl_files_free(&m.functions);
+    ctl_migrate_free(&m);
 
     return rc;
 }
 
 
-static ctl_rc_t
+void
+ctl_migrate_free(ctl_migrate_t *m)
+{
+    ctl_files_free(&m->migrations);
+    ctl_files_free(&m->functions);
+}
+
+
+ctl_rc_t
 ctl_migrate_files(ctl_migrate_t *m)
 {
     unsigned  i;
@@ -160,17 +155,16 @@ ctl_migrate_number(ctl_file_t *file, unsigned number)
 static ctl_rc_t
 ctl_migrate_database(ctl_migrate_t *m)
 {
-    size_t    i;
     ctl_rc_t  rc;
 
     rc = ctl_migrate_begin(m->ctl);
 
     if (rc == CTL_DONE) {
-        rc = ctl_migrate_compare(m);
+        rc = ctl_migrate_restoring(m->ctl);
     }
 
-    for (i = m->recorded; rc == CTL_DONE && i < m->migrations.count; i++) {
-        rc = ctl_migrate_apply(m, &m->migrations.files[i]);
+    if (rc == CTL_DONE) {
+        rc = ctl_migrate_tables(m);
     }
 
     if (rc == CTL_DONE) {
@@ -181,9 +175,50 @@ ctl_migrate_database(ctl_migrate_t *m)
 }
 
 
-/* the advisory lock is the session's and goes with it */
+/* nobody shall be let in to what is only a part of it */
 
 static ctl_rc_t
+ctl_migrate_restoring(ctl_t *ctl)
+{
+    int       yes;
+    ctl_rc_t  rc;
+
+    rc = ctl_database_ask(ctl, "select to_regnamespace('cargo_restore')"
+                               " is not null", &yes);
+
+    if (rc == CTL_DONE && yes) {
+        ctl_error("a restore into database \"%s\" was interrupted: run "
+                  "`cargoctl restore` again", PQdb(ctl->connection));
+        rc = CTL_REFUSED;
+    }
+
+    return rc;
+}
+
+
+ctl_rc_t
+ctl_migrate_tables(ctl_migrate_t *m)
+{
+    size_t    i;
+    ctl_rc_t  rc;
+
+    rc = ctl_database_run(m->ctl, ctl_migrate_records);
+
+    if (rc == CTL_DONE) {
+        rc = ctl_migrate_compare(m);
+    }
+
+    for (i = m->recorded; rc == CTL_DONE && i < m->migrations.count; i++) {
+        rc = ctl_migrate_apply(m, &m->migrations.files[i]);
+    }
+
+    return rc;
+}
+
+
+/* the advisory lock is the session's and goes with it */
+
+ctl_rc_t
 ctl_migrate_begin(ctl_t *ctl)
 {
     int       yes;
@@ -212,10 +247,6 @@ ctl_migrate_begin(ctl_t *ctl)
 
     if (rc == CTL_DONE) {
         rc = ctl_database_run(ctl, "set lock_timeout = '10s'");
-    }
-
-    if (rc == CTL_DONE) {
-        rc = ctl_database_run(ctl, ctl_migrate_tables);
     }
 
     return rc;
@@ -318,7 +349,10 @@ ctl_migrate_apply(ctl_migrate_t *m, const ctl_file_t *file)
 
     if (rc == CTL_DONE) {
         m->applied++;
-        ctl_say(m->ctl, "applied %s", file->name);
+
+        if (m->restored == NULL) {
+            ctl_say(m->ctl, "applied %s", file->name);
+        }
     }
 
     return rc;
@@ -330,7 +364,7 @@ ctl_migrate_apply(ctl_migrate_t *m, const ctl_file_t *file)
  * the functions be replaced even when their files have not changed.
  */
 
-static ctl_rc_t
+ctl_rc_t
 ctl_migrate_functions(ctl_migrate_t *m)
 {
     size_t       i;
@@ -347,7 +381,7 @@ ctl_migrate_functions(ctl_migrate_t *m)
         return CTL_FAILED;
     }
 
-    m->replaced = m->applied || PQntuples(result) == 0;
+    m->replaced = m->applied || m->restored || PQntuples(result) == 0;
     PQclear(result);
 
     if (!m->replaced) {
@@ -361,6 +395,10 @@ ctl_migrate_functions(ctl_migrate_t *m)
                                   &m->functions.files[i]);
     }
 
+    if (rc == CTL_DONE && m->restored) {
+        rc = ctl_migrate_finish_restore(m);
+    }
+
     if (rc != CTL_DONE) {
         return rc;
     }
@@ -370,6 +408,24 @@ ctl_migrate_functions(ctl_migrate_t *m)
                               " update set sha256 = excluded.sha256,"
                               " replaced_at = excluded.replaced_at",
                               1, values);
+}
+
+
+/* in the transaction that lets nginx in */
+
+static ctl_rc_t
+ctl_migrate_finish_restore(const ctl_migrate_t *m)
+{
+    PGresult    *result;
+    const char  *values[1];
+
+    values[0] = m->restored;
+
+    result = ctl_database_query(m->ctl, "select cargo_admin.finish_restore("
+                                "$1::text)", 1, values);
+    PQclear(result);
+
+    return result ? CTL_DONE : CTL_FAILED;
 }
 
 
