@@ -25,7 +25,7 @@ my @LINES = (
 
     'cargoctl mig' => 'migrate',
     'cargoctl reg' => 'registry',
-    'cargoctl re' => 'registry restore',
+    'cargoctl re' => 'registry restore rebuild',
     'cargoctl registry ' => 'create list set',
     'cargoctl crate de' => 'delete deletions deny',
     'cargoctl sweep ' => $NOTHING,

@@ -135,6 +135,7 @@ ctl_rc_t ctl_owner_remove(ctl_t *ctl);
 ctl_rc_t ctl_owner_list(ctl_t *ctl);
 ctl_rc_t ctl_audit(ctl_t *ctl);
 ctl_rc_t ctl_import(ctl_t *ctl);
+ctl_rc_t ctl_rebuild(ctl_t *ctl);
 ctl_rc_t ctl_export(ctl_t *ctl);
 ctl_rc_t ctl_backup(ctl_t *ctl);
 ctl_rc_t ctl_restore(ctl_t *ctl);

@@ -61,7 +61,7 @@ const ctl_option_t  ctl_options[] = {
 
     { "--registry", "NAME", NULL,
       offsetof(ctl_t, registry), CTL_VALUE, CTL_OPT_REGISTRY,
-      "crate owner import export", NULL,
+      "crate owner import export rebuild", NULL,
       "the registry that the crates are in" },
 
     { "--role", "ROLE", NULL,
@@ -185,7 +185,8 @@ const ctl_option_t  ctl_options[] = {
       "check all of the backup and restore nothing" },
 
     { "--dry-run", NULL, NULL,
-      offsetof(ctl_t, dry_run), CTL_FLAG, CTL_OPT_DRY_RUN, "import", NULL,
+      offsetof(ctl_t, dry_run), CTL_FLAG, CTL_OPT_DRY_RUN, "import rebuild",
+      NULL,
       "check all crates and store nothing" },
 
     { "--quick", NULL, NULL,
