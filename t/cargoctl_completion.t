@@ -25,7 +25,7 @@ my @LINES = (
 
     'cargoctl mig' => 'migrate',
     'cargoctl reg' => 'registry',
-    'cargoctl re' => 'registry restore rebuild',
+    'cargoctl re' => 'rebuild registry restore',
     'cargoctl registry ' => 'create list set',
     'cargoctl crate de' => 'delete deletions deny',
     'cargoctl sweep ' => $NOTHING,
