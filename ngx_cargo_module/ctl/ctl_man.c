@@ -106,6 +106,7 @@ static const char  ctl_man_end[] =
     ".EX\n"
     "cargoctl audit \\-\\-since 1d \\-\\-refused \\-\\-json\n"
     ".EE\n"
+    ".PP\n"
     "A backup every night, and the newest one into a new database:\n"
     ".PP\n"
     ".EX\n"
