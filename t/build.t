@@ -13,7 +13,7 @@ use lib "$FindBin::Bin/lib";
 
 use Test::Cargo;
 
-my $t = Test::Cargo->new()->plan(23);
+my $t = Test::Cargo->new()->plan(24);
 my $root = $t->root();
 my $dest = $t->dir() . '/dest';
 
