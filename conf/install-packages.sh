@@ -60,8 +60,8 @@ packages_of()
         echo nginx "postgresql-$major"
         ;;
     test)
-        echo curl openssl perl strace libcmocka-dev "postgresql-$major-pgtap" \
-             libtap-parser-sourcehandler-pgtap-perl
+        echo curl openssl perl pgbouncer strace libcmocka-dev \
+             "postgresql-$major-pgtap" libtap-parser-sourcehandler-pgtap-perl
         ;;
     bench)
         # pgbench comes with PostgreSQL's server
@@ -97,6 +97,19 @@ install_packages()
     apt_install \
         || { apt-get update -q >&2 && apt_install; } \
         || die "apt-get could not install them (see above)"
+
+    disable_service pgbouncer
+}
+
+
+# What only the tests need is not to run after the next boot either.
+
+disable_service()
+{
+    case " $missing " in *" $1 "*)
+        systemctl disable "$1" >&2 || update-rc.d "$1" disable >&2 || true
+        ;;
+    esac
 }
 
 
