@@ -62,9 +62,8 @@ ngx_cargo_pg_init_worker(ngx_cycle_t *cycle, ngx_cargo_pg_conf_t *pcf)
         return NGX_ERROR;
     }
 
-    if (pcf->listen_keywords) {
-        pool->keywords = pcf->listen_keywords;
-        pool->values = pcf->listen_values;
+    if (pcf->listen_servers.n) {
+        pool->servers = &pcf->listen_servers;
     }
 
     return NGX_OK;
@@ -80,8 +79,7 @@ ngx_cargo_pg_pool_init(ngx_cargo_pg_pool_t *pool, ngx_cycle_t *cycle,
 
     pool->conf = conf;
     pool->log = cycle->log;
-    pool->keywords = conf->keywords;
-    pool->values = conf->values;
+    pool->servers = &conf->servers;
 
     ngx_queue_init(&pool->waiting);
 
@@ -415,6 +413,8 @@ void
 ngx_cargo_pg_connected(ngx_cargo_pg_pool_t *pool)
 {
     pool->down = 0;
+    pool->refused = 0;
+    pool->why_len = 0;
 
     if (pool->complained) {
         pool->complained = 0;
@@ -441,17 +441,40 @@ ngx_cargo_pg_answered(ngx_cargo_pg_pool_t *pool)
 }
 
 
+/* a failure when every server has refused, one after the other */
+
 void
 ngx_cargo_pg_connect_failed(ngx_cargo_pg_pool_t *pool, const char *why)
 {
+    u_char      *p, *last;
+    ngx_uint_t   level;
+
+    p = pool->why + pool->why_len;
+    last = pool->why + NGX_CARGO_PG_WHY;
+
+    p = ngx_slprintf(p, last, "%s%s", pool->why_len ? "; " : "", why);
+    pool->why_len = p - pool->why;
+
+    ngx_cargo_pg_next_server(pool);
+
+    if (++pool->refused < pool->servers->n) {
+        ngx_post_event(&pool->dispatch, &ngx_posted_events);
+        return;
+    }
+
     if (!pool->complained) {
         pool->complained = 1;
 
-        ngx_log_error(NGX_LOG_ERR, pool->log, 0,
-                      "cargo pg: cannot connect to the database (%s): %s; "
+        level = ngx_cargo_pg_complaint(pool, NGX_LOG_ERR);
+
+        ngx_log_error(level, pool->log, 0,
+                      "cargo pg: cannot connect to the database (%s): %*s; "
                       "trying again until it is there",
-                      pool->name, why);
+                      pool->name, pool->why_len, pool->why);
     }
+
+    pool->refused = 0;
+    pool->why_len = 0;
 
     /* a server that has no room for one more still serves the others */
 
@@ -467,6 +490,13 @@ ngx_cargo_pg_connect_failed(ngx_cargo_pg_pool_t *pool, const char *why)
     {
         ngx_cargo_pg_fail_waiting(pool);
     }
+}
+
+
+void
+ngx_cargo_pg_next_server(ngx_cargo_pg_pool_t *pool)
+{
+    pool->server = (pool->server + 1) % pool->servers->n;
 }
 
 
