@@ -311,6 +311,38 @@ ngx_cargo_pg_flush(ngx_cargo_pg_connection_t *conn)
 }
 
 
+ngx_uint_t
+ngx_cargo_pg_gone(ngx_cargo_pg_connection_t *conn)
+{
+    char        byte;
+    ssize_t     n;
+    ngx_uint_t  i;
+
+    n = recv(PQsocket(conn->pg), &byte, 1, MSG_PEEK|MSG_DONTWAIT);
+
+    if (n <= 0) {
+        return n == 0 || (ngx_socket_errno != NGX_EAGAIN
+                          && ngx_socket_errno != NGX_EINTR);
+    }
+
+    /* while answers are awaited, their event has to find them in the socket */
+
+    if (conn->nsent) {
+        return 0;
+    }
+
+    /* at first the last words, then the end */
+
+    for (i = 0; i < 2; i++) {
+        if (PQconsumeInput(conn->pg) != 1) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 static void
 ngx_cargo_pg_event_handler(ngx_event_t *ev)
 {

@@ -273,6 +273,15 @@ ngx_cargo_pg_dispatch(ngx_cargo_pg_pool_t *pool)
         job = ngx_queue_data(ngx_queue_head(&pool->waiting),
                              ngx_cargo_pg_job_t, queue);
 
+        /* these have one try: a write, and a read that had one before */
+
+        if ((job->statement->writes || job->retried)
+            && ngx_cargo_pg_gone(conn))
+        {
+            ngx_cargo_pg_broken(conn, "about to send");
+            continue;
+        }
+
         ngx_queue_remove(&job->queue);
         pool->nwaiting--;
 

@@ -106,6 +106,9 @@ void ngx_cargo_pg_close(ngx_cargo_pg_connection_t *conn);
 /* writes out what libpq has buffered; asks for write events if need be */
 ngx_int_t ngx_cargo_pg_flush(ngx_cargo_pg_connection_t *conn);
 
+/* the other side has closed it, and the event for that is still to come */
+ngx_uint_t ngx_cargo_pg_gone(ngx_cargo_pg_connection_t *conn);
+
 /* logs and closes; what was sent is put back or completed as unavailable */
 void ngx_cargo_pg_broken(ngx_cargo_pg_connection_t *conn, const char *what);
 
