@@ -201,8 +201,9 @@ sub outages {
         $proxy->reset();
 
         # what is not remembered
-        my @waiting = map { start_request($t, 'GET', '/api/v1/crates/foo') }
-            1 .. 20;
+        my @waiting = map {
+            start_request($t, 'GET', '/api/v1/crates/foo/owners')
+        } 1 .. 20;
 
         $proxy->pass();
 
