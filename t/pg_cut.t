@@ -31,7 +31,7 @@ my $TIMEOUT = 1;
 my $LATE = 1;
 
 # of all n, that many are tried in each direction
-my $SAMPLES = 8;
+my $SAMPLES = 6;
 
 my $WHOLE = '1 1 1 1 1 1';
 my $NOTHING = '0 0 0 0 0 0';
