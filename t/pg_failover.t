@@ -181,6 +181,8 @@ sub becomes_read_only {
 # connect; libpq alone would never ask the second.
 
 sub goes_silent {
+    # what was published is told once more, and forgets the document
+    hears($primary, 'all changes so far are heard of');
     is($t->get('/index/3/f/foo')->{status}, 200, 'a document is remembered');
     ok(in_step(), 'the standby is in step');
 
