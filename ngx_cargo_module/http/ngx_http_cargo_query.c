@@ -417,14 +417,19 @@ ngx_http_cargo_recognised(ngx_http_request_t *r, ngx_cargo_pg_job_t *job)
 }
 
 
-/* classes of SQLSTATE: rollback, resources, intervention; lock timeout */
+/*
+ * Classes of SQLSTATE: connection (of a pooler), rollback, resources,
+ * intervention; read-only, lock timeout.
+ */
 
 static ngx_uint_t
 ngx_http_cargo_may_pass(const char *sqlstate)
 {
-    return ngx_strncmp(sqlstate, "40", 2) == 0
+    return ngx_strncmp(sqlstate, "08", 2) == 0
+           || ngx_strncmp(sqlstate, "40", 2) == 0
            || ngx_strncmp(sqlstate, "53", 2) == 0
            || ngx_strncmp(sqlstate, "57", 2) == 0
+           || ngx_strcmp(sqlstate, "25006") == 0
            || ngx_strcmp(sqlstate, "55P03") == 0;
 }
 

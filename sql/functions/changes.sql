@@ -42,6 +42,35 @@ comment on function cargo.ring() is
     '200 with an empty body.';
 
 
+create or replace function cargo_store.history()
+returns text
+language plpgsql stable
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+declare
+    cluster  text := '';
+    timeline text := 'standby';
+begin
+    -- a hosted PostgreSQL may keep it to itself
+    if has_function_privilege('pg_control_system()', 'execute') then
+        select system_identifier::text into cluster from pg_control_system();
+    end if;
+
+    if not pg_is_in_recovery() then
+        timeline := left(pg_walfile_name(pg_current_wal_insert_lsn()), 8);
+    end if;
+
+    return left(encode(sha256(convert_to(cluster || '/' || timeline, 'UTF8')),
+                       'hex'), 8);
+end
+$$;
+
+comment on function cargo_store.history() is
+    'A short name of the sequence of transactions that this server knows.  It '
+    'changes when a standby is promoted: the last transactions of the old '
+    'primary may be unknown to it, and their numbers are given again.';
+
+
 create or replace function cargo.changes(
     since text,
     out status integer,
@@ -52,11 +81,18 @@ as $$
 declare
     -- all transactions before it are over, and those not seen yet come later
     next   constant xid8 := pg_snapshot_xmin(pg_current_snapshot());
+    here   constant text := history();
+    last   xid8;
     behind boolean;
     list   jsonb;
 begin
+    -- "history/transaction", what it cannot read is from somewhere else
+    if since ~ '^[0-9a-f]{8}/[0-9]{1,19}$' and starts_with(since, here) then
+        last := split_part(since, '/', 2)::xid8;
+    end if;
+
     -- a database that has been restored may be behind what was read of it
-    select coalesce(changes.since::xid8 not between k.since and next, true)
+    select coalesce(last not between k.since and next, true)
       into behind
       from changes_kept k;
 
@@ -67,14 +103,14 @@ begin
                count(*) > 5000
           into list, behind
           from (select * from changes c
-                 where c.xid >= changes.since::xid8
+                 where c.xid >= last
                  order by c.xid
                  limit 5001) c
                left join registries r on r.id = c.registry_id;
     end if;
 
     status := 200;
-    body := jsonb_build_object('next', next::text, 'all', behind,
+    body := jsonb_build_object('next', here || '/' || next, 'all', behind,
                                'changes', case when behind then '[]'
                                                else list end);
 end
