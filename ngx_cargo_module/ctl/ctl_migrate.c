@@ -48,6 +48,7 @@ static ctl_rc_t ctl_migrate_run_file(ctl_t *ctl, const char *kind,
 static size_t ctl_migrate_line(const char *text, const PGresult *result);
 static ctl_rc_t ctl_migrate_record(ctl_t *ctl, const char *sql, int n,
     const char *const *values);
+static ctl_rc_t ctl_migrate_documents(ctl_t *ctl);
 static void ctl_migrate_report(const ctl_migrate_t *m);
 
 
@@ -84,6 +85,10 @@ ctl_migrate(ctl_t *ctl)
 
     if (rc == CTL_DONE) {
         rc = ctl_migrate_database(&m);
+    }
+
+    if (rc == CTL_DONE) {
+        rc = ctl_migrate_documents(ctl);
     }
 
     if (rc == CTL_DONE) {
@@ -457,6 +462,38 @@ ctl_migrate_record(ctl_t *ctl, const char *sql, int n,
     PQclear(result);
 
     return ctl_database_run(ctl, "commit");
+}
+
+
+/* a transaction for some crates, whose publishers wait no longer than that */
+
+static ctl_rc_t
+ctl_migrate_documents(ctl_t *ctl)
+{
+    PGresult    *result, *next;
+    const char  *after;
+
+    after = "0";
+    result = NULL;
+
+    for ( ;; ) {
+        next = ctl_database_query(ctl, "select cargo_admin.store_documents($1,"
+                                       " 100)", 1, &after);
+        PQclear(result);
+
+        if (next == NULL) {
+            return CTL_FAILED;
+        }
+
+        result = next;
+
+        if (PQgetisnull(result, 0, 0)) {
+            PQclear(result);
+            return CTL_DONE;
+        }
+
+        after = PQgetvalue(result, 0, 0);
+    }
 }
 
 

@@ -1,5 +1,143 @@
--- What the sparse index is made of.  index_document() is stable, and one
--- snapshot serves its body and its date.
+-- What the sparse index is made of.  index_documents() is stable, and one
+-- snapshot serves the bodies and their dates.
+
+create or replace function cargo_store.index_line(version cargo_store.versions)
+returns text
+language sql immutable parallel safe
+return (version).index_head
+       || case when (version).yanked then 'true' else 'false' end
+       || (version).index_tail || E'\n';
+
+comment on function cargo_store.index_line(cargo_store.versions) is
+    'The line of a version, with its end.';
+
+
+create or replace function cargo_store.store_document(crate_id bigint)
+returns void
+language plpgsql volatile
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+declare
+    crate  record;
+    length bigint;
+begin
+    select c.id, c.registry_id, lower(c.name) as name,
+           extract(epoch from c.index_modified) as modified,
+           not c.restricted as stored
+      into crate
+      from crates c
+     where c.id = store_document.crate_id;
+
+    if crate.stored then
+        select sum(octet_length(v.index_head) + octet_length(v.index_tail))
+          into length
+          from versions v
+         where v.crate_id = crate.id;
+    end if;
+
+    if length <= 100000 then
+        insert into documents as d (registry_id, name, crate_id, modified,
+                                    body)
+        select crate.registry_id, crate.name, crate.id, crate.modified,
+               string_agg(index_line(v), '' order by v.id)
+          from versions v
+         where v.crate_id = crate.id
+            on conflict on constraint documents_pkey do update
+           set modified = excluded.modified, body = excluded.body;
+    else
+        delete from documents d where d.crate_id = crate.id;
+    end if;
+end
+$$;
+
+comment on function cargo_store.store_document(bigint) is
+    'Brings what is stored of a crate that is locked up to date.';
+
+
+create or replace function cargo_store.document_hidden()
+returns trigger
+language plpgsql volatile
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+begin
+    perform store_document(new.id);
+    return null;
+end
+$$;
+
+comment on function cargo_store.document_hidden() is
+    'Nobody restricts a crate and leaves its document for all to read.';
+
+
+create or replace trigger crates_documents
+    after update of restricted on cargo_store.crates
+    for each row
+    when (old.restricted <> new.restricted)
+    execute function cargo_store.document_hidden();
+
+
+create or replace function cargo_admin.store_documents(
+    after bigint,
+    number integer,
+    out last bigint)
+language plpgsql volatile
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+begin
+    -- in the order of their ids, as everybody who locks several
+    for last in
+        select c.id
+          from crates c
+         where c.id > after
+           and c.num_versions > 0
+           and not exists (select from documents d where d.crate_id = c.id)
+         order by c.id
+         limit number
+           for no key update
+    loop
+        perform store_document(last);
+    end loop;
+end
+$$;
+
+comment on function cargo_admin.store_documents(bigint, integer) is
+    'Stores the documents of some crates that have none stored, of those whose '
+    'ids come after the first argument.  last: the id of the last of them; '
+    'null: there are no more.';
+
+
+create or replace function cargo_store.find_document(
+    access cargo_store.access,
+    crate text,
+    out body text,
+    out restricted boolean,
+    out modified bigint)
+language plpgsql stable
+set search_path = pg_catalog, cargo_store, pg_temp
+set enable_bitmapscan = off
+as $$
+begin
+    -- The inner order by is read off the index, and the aggregate keeps it; a
+    -- bitmap scan would collect the same pages and then sort wide rows.
+    select extract(epoch from c.index_modified), c.restricted,
+           (select string_agg(l.line, '')
+              from (select index_line(v) as line
+                      from versions v
+                     where v.crate_id = c.id
+                     order by v.id) l)
+      into modified, restricted, body
+      from crates c
+     where c.registry_id = (access.settings).id
+       and c.canonical_name = replace(crate, '-', '_')
+       and lower(c.name) = crate
+       and sees(c, access);
+end
+$$;
+
+comment on function cargo_store.find_document(cargo_store.access, text) is
+    'The document of a crate, stored or not, if the caller sees it; body: '
+    'null if not.';
+
 
 create or replace function cargo.index_config(
     registry text,
@@ -42,6 +180,96 @@ comment on function cargo.index_config(text, cargo.caller) is
     '404 no such registry.';
 
 
+create or replace function cargo.index_documents(
+    registry text,
+    caller cargo.caller,
+    crates text[],
+    out status integer,
+    out body text,
+    out account text,
+    out token_name text,
+    out private boolean,
+    out limited boolean,
+    out expires bigint,
+    out restricted boolean,
+    out hidden boolean,
+    out modified bigint,
+    out crate text)
+returns setof record
+language plpgsql stable security definer
+set search_path = pg_catalog, cargo_store, pg_temp
+set plan_cache_mode = force_generic_plan
+as $$
+declare
+    access  cargo_store.access := open_for_read(registry, caller);
+    granted constant boolean := access.status = 200;
+    stored  bigint;
+begin
+    account := access.account;
+    token_name := access.token_name;
+    private := (access.settings).auth_required;
+    limited := read_patterns(access) is not null;
+    expires := expiry(access);
+
+    -- what all see who may read here, a row for each
+    if granted and not limited then
+        return query
+        select 200, d.body, index_documents.account,
+               index_documents.token_name, index_documents.private, false,
+               index_documents.expires, false, false, d.modified, d.name
+          from unnest(crates) w (name)
+               join documents d on d.registry_id = (access.settings).id
+                               and d.name = w.name;
+
+        get diagnostics stored = row_count;
+
+        if stored = cardinality(crates) then
+            return;
+        end if;
+
+        crates := array(select w.name
+                          from unnest(crates) w (name)
+                         where not exists (select from documents d
+                                            where d.registry_id
+                                                  = (access.settings).id
+                                              and d.name = w.name));
+    end if;
+
+    foreach crate in array crates loop
+        status := access.status;
+        body := access.body;
+
+        if granted then
+            select f.body, coalesce(f.restricted, false), f.modified
+              into body, restricted, modified
+              from find_document(access, crate) f;
+
+            hidden := false;
+
+            if body is null then
+                status := 404;
+                body := no_crate(crate);
+                modified := null;
+                hidden := is_hidden(access, crate);
+            end if;
+        end if;
+
+        return next;
+    end loop;
+end
+$$;
+
+comment on function cargo.index_documents(text, cargo.caller, text[]) is
+    'The index documents of crates, named as in the index path: lower case, '
+    '"-" and "_" as they are; a row for each name, in any order.  private, '
+    'limited, expires: as of index_config().  restricted: not everybody who '
+    'may read here is given this.  hidden: there is such a crate, but not for '
+    'this caller.  modified: seconds since 1970.  '
+    '200 with the lines in publish order; 401 no good token for a private '
+    'registry; 403 one without the scope read, a login without rights; '
+    '404 no such registry or crate.';
+
+
 create or replace function cargo.index_document(
     registry text,
     caller cargo.caller,
@@ -58,58 +286,18 @@ create or replace function cargo.index_document(
     out modified bigint)
 language plpgsql stable security definer
 set search_path = pg_catalog, cargo_store, pg_temp
-set enable_bitmapscan = off
 as $$
-declare
-    access cargo_store.access := open_for_read(registry, caller);
 begin
-    status := access.status;
-    body := access.body;
-    account := access.account;
-    token_name := access.token_name;
-    private := (access.settings).auth_required;
-    limited := read_patterns(access) is not null;
-    expires := expiry(access);
-
-    if status <> 200 then
-        return;
-    end if;
-
-    -- The inner order by is read off the index, and the aggregate keeps it; a
-    -- bitmap scan would collect the same pages and then sort wide rows.
-    select extract(epoch from c.index_modified), c.restricted,
-           (select string_agg(l.line, '')
-              from (select v.index_head
-                           || case when v.yanked then 'true' else 'false' end
-                           || v.index_tail || E'\n' as line
-                      from versions v
-                     where v.crate_id = c.id
-                     order by v.id) l)
-      into modified, restricted, body
-      from crates c
-     where c.registry_id = (access.settings).id
-       and c.canonical_name = replace(crate, '-', '_')
-       and lower(c.name) = crate
-       and sees(c, access);
-
-    restricted := coalesce(restricted, false);
-    hidden := false;
-
-    if body is null then
-        status := 404;
-        body := no_crate(crate);
-        modified := null;
-        hidden := is_hidden(access, crate);
-    end if;
+    select d.status, d.body, d.account, d.token_name, d.private, d.limited,
+           d.expires, d.restricted, d.hidden, d.modified
+      into status, body, account, token_name, private, limited, expires,
+           restricted, hidden, modified
+      from cargo.index_documents(registry, caller, array[crate]) d;
 end
 $$;
 
 comment on function cargo.index_document(text, cargo.caller, text) is
-    'The index document of a crate, named as in the index path: lower case, '
-    '"-" and "_" as they are.  private, limited, expires: as of '
-    'index_config().  restricted: not everybody who may read here is given '
-    'this.  hidden: there is such a crate, but not for this caller.  modified: '
-    'seconds since 1970.  '
+    'The same for a single crate.  '
     '200 with the lines in publish order; 401 no good token for a private '
     'registry; 403 one without the scope read, a login without rights; '
     '404 no such registry or crate.';

@@ -13,7 +13,7 @@ comment on function cargo_store.canonical_name(text) is
 
 create or replace function cargo_store.no_registry(registry text)
 returns text
-language sql immutable parallel safe
+language sql stable parallel safe
 return pg_catalog.format('registry `%s` does not exist; look at the index URL '
                          'in the configuration of cargo', registry);
 
@@ -23,7 +23,7 @@ comment on function cargo_store.no_registry(text) is
 
 create or replace function cargo_store.no_crate(crate text)
 returns text
-language sql immutable parallel safe
+language sql stable parallel safe
 return pg_catalog.format('crate `%s` does not exist', crate);
 
 comment on function cargo_store.no_crate(text) is
@@ -116,30 +116,32 @@ create or replace function cargo_store.index_changed(
     crate_id bigint,
     kind text)
 returns void
-language sql volatile
+language plpgsql volatile
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
+declare
+    changed record;
+begin
     -- the clock, not now(): the transaction may have waited for another one
-    with crate as (
-        update crates c
-           set index_modified
-                   = greatest(date_trunc('second', clock_timestamp()),
-                              index_modified + interval '1 second'),
-               updated_at = now(),
-               (num_versions, default_version_id, max_version,
-                max_stable_version, newest_version, name_variants,
-                search_head, search_readme)
-                   = (select * from crate_summary(c.id))
-         where id = $1
-        returning id, registry_id, lower(name) as name),
-    counter as (
-        insert into crate_downloads (crate_id, registry_id)
-        select id, registry_id
-          from crate
-            on conflict do nothing)
+    update crates c
+       set index_modified = greatest(date_trunc('second', clock_timestamp()),
+                                     c.index_modified + interval '1 second'),
+           updated_at = now(),
+           (num_versions, default_version_id, max_version, max_stable_version,
+            newest_version, name_variants, search_head, search_readme)
+               = (select * from crate_summary(c.id))
+     where c.id = index_changed.crate_id
+    returning c.registry_id, lower(c.name) as name into changed;
+
+    insert into crate_downloads (crate_id, registry_id)
+    values (index_changed.crate_id, changed.registry_id)
+        on conflict do nothing;
+
+    perform store_document(index_changed.crate_id);
+
     insert into changes (registry_id, crate, kind)
-    select registry_id, name, $2
-      from crate;
+    values (changed.registry_id, changed.name, index_changed.kind);
+end
 $$;
 
 comment on function cargo_store.index_changed(bigint, text) is

@@ -127,6 +127,7 @@ select v.id, recent_day(-1 - pg_temp.draw(v.id, 200)),
 
 \echo what follows from them
 select refresh_new_crates();
+select cargo_admin.store_documents(0, :crates) \g /dev/null
 
 \echo statistics
 vacuum (analyze);

@@ -89,6 +89,101 @@ select is((select sum(length(body))
           'every line is in the document, whole');
 
 
+-- what is stored of them
+
+create function pg_temp.public_document(crate text) returns text
+language sql
+as $$
+    select body from cargo.public_documents d
+     where d.registry = 'main' and d.crate = $1;
+$$;
+
+create function pg_temp.differing_documents() returns setof text
+language sql
+as $$
+    select c.name
+      from cargo_store.crates c
+           join cargo_store.documents d on d.crate_id = c.id
+           left join cargo_store.versions v on v.crate_id = c.id
+     group by c.id, d.crate_id, d.registry_id, d.name
+    having d.body is distinct from string_agg(cargo_store.index_line(v), ''
+                                              order by v.id)
+        or d.modified <> extract(epoch from c.index_modified)
+        or d.registry_id <> c.registry_id
+        or d.name <> lower(c.name);
+$$;
+
+select is(pg_temp.public_document('foo-bar'),
+          substr(pg_temp.document('foo-bar'), 5),
+          'a public document is one row');
+select is(pg_temp.public_document(crate), null, 'not there: ' || crate)
+  from unnest(array['Foo-Bar', 'foo_bar', 'foo', 'empty', '']) crate;
+select is((select count(*)::integer from cargo.public_documents
+            where registry = 'vault'), 0,
+          'nothing of a private registry is public');
+select is((select count(*)::integer from cargo_store.documents), 2,
+          'though it is stored');
+select is_empty('select pg_temp.differing_documents()',
+                'what is stored is what the versions say');
+
+update cargo_store.registries set auth_required = true where name = 'main';
+select is(pg_temp.public_document('foo-bar'), null,
+          'a registry that becomes private has none at once');
+update cargo_store.registries set auth_required = false where name = 'main';
+select isnt(pg_temp.public_document('foo-bar'), null, 'and back');
+
+update cargo_store.crates set restricted = true where name = 'Foo-Bar';
+select is(pg_temp.public_document('foo-bar'), null,
+          'nor has a crate that is restricted');
+select is((select count(*)::integer from cargo_store.documents d
+            where d.name = 'foo-bar'), 1, 'its document is not even stored');
+select matches(pg_temp.document('foo-bar', 'main', 'alice'), '^200 .*1\.0\.0',
+               'who sees it is given it all the same');
+select is(pg_temp.web($$yank('main', pg_temp.token('alice'), 'Foo-Bar',
+                             '1.0.0', true)$$), '200 {"ok":true}', 'a yank');
+select is(pg_temp.public_document('foo-bar'), null, 'does not bring it back');
+update cargo_store.crates set restricted = false where name = 'Foo-Bar';
+select is(pg_temp.public_document('foo-bar'),
+          substr(pg_temp.document('foo-bar'), 5), 'which this does');
+select is(pg_temp.web($$yank('main', pg_temp.token('alice'), 'Foo-Bar',
+                             '1.0.0', false)$$), '200 {"ok":true}', 'unyank');
+
+select results_eq(
+    $$select crate, status, left(body, 16), restricted, hidden
+        from cargo.index_documents('main', null,
+                                   array['foo-bar', 'no-such', 'empty',
+                                         'foo_bar'])
+       order by crate$$,
+    $$values ('empty', 404, 'crate `empty` do', false, false),
+             ('foo-bar', 200, '{"vers":"1.0.0",', false, false),
+             ('foo_bar', 404, 'crate `foo_bar` ', false, false),
+             ('no-such', 404, 'crate `no-such` ', false, false)$$,
+    'several at once, each with its own answer');
+select results_eq(
+    $$select crate, status, private, hidden
+        from cargo.index_documents('vault', null, array['foo-bar', 'x'])
+       order by crate$$,
+    $$values ('foo-bar', 401, true, null::boolean), ('x', 401, true, null)$$,
+    'or all the same');
+
+delete from cargo_store.documents;
+select is(pg_temp.document('foo-bar'),
+          E'200 {"vers":"1.0.0","yanked":false}\n'
+          '{"vers":"0.9.0","yanked":true}\n'
+          '{"vers":"1.1.0","yanked":false}\n',
+          'what is not stored is put together');
+select is(cargo_admin.store_documents(0, 1), min(id), 'and can be stored')
+  from cargo_store.crates where lower(name) = 'foo-bar';
+select is(cargo_admin.store_documents(min(id), 9), max(id), 'bit by bit')
+  from cargo_store.crates where lower(name) = 'foo-bar';
+select is(cargo_admin.store_documents(max(id), 9), null,
+          'until there is none left')
+  from cargo_store.crates where lower(name) = 'foo-bar';
+select is((select count(*)::integer from cargo_store.documents), 2, 'all');
+select is_empty('select pg_temp.differing_documents()',
+                'as the versions say');
+
+
 -- a date that two changes within a second share would leave cargo with the
 -- older document
 
@@ -112,12 +207,24 @@ select c.id, '3.0.' || i, '', sha256(''), 1, i::text, '', '{}', '{}', '{}',
  where c.name = 'Foo-Bar' and a.login = 'alice'
  order by i.i;
 
+select cargo_store.store_document(id) from cargo_store.crates;
+
 select is((select array_length(string_to_array(body, E'\n'), 1)
              from cargo.index_document('main', null, 'foo-bar')), 3005,
           '3004 versions, 3004 lines');
 select matches((select body
                   from cargo.index_document('main', null, 'foo-bar')),
                E'\n2999false\n3000false\n$', 'in order');
+
+update cargo_store.versions v set index_head = repeat(' ', 100) || index_head
+  from cargo_store.crates c
+ where c.id = v.crate_id and c.name = 'Foo-Bar';
+select is(pg_temp.publish('alice', 'Foo-Bar', '3.0.0'), pg_temp.published(),
+          'one that is very long');
+select is(pg_temp.public_document('foo-bar'), null, 'is not stored');
+select is((select array_length(string_to_array(body, E'\n'), 1)
+             from cargo.index_document('main', null, 'foo-bar')), 3006,
+          'and is there');
 
 
 select * from finish();
