@@ -13,15 +13,17 @@ create or replace function cargo_store.audit(
     before jsonb default null,
     after jsonb default null)
 returns void
-language sql volatile
+language plpgsql volatile
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
+begin
     -- what a client sends may be long
     insert into audit (registry, account, token_id, token_name, address,
                        action, crate, version, status, detail, before, after)
     values (left($2, 200), ($1).account, ($1).token_id, ($1).token_name,
             ($3).address, $4, left($5, 200), left($6, 200), $7,
             case when $7 >= 400 then left($8, 1000) end, $9, $10);
+end
 $$;
 
 comment on function cargo_store.audit(cargo_store.access, text, cargo.caller,

@@ -4,11 +4,8 @@
 create or replace function cargo_store.words(text text)
 returns text
 language sql immutable parallel safe
-set search_path = pg_catalog, cargo_store, pg_temp
-as $$
-    select regexp_replace(left($1, 50000) collate "C",
-                          '[[:space:]!-/:-@[-`{-~]+', ' ', 'g');
-$$;
+return pg_catalog.regexp_replace(pg_catalog.left(text, 50000) collate "C",
+                                 '[[:space:]!-/:-@[-`{-~]+', ' ', 'g');
 
 comment on function cargo_store.words(text) is
     'The words alone, so that the parser of the full text search sees no '
@@ -42,41 +39,56 @@ create or replace function cargo_store.crate_summary(
     out name_variants text[],
     out search_head tsvector,
     out search_readme tsvector)
-language sql stable
+language plpgsql stable
 set search_path = pg_catalog, cargo_store, pg_temp
 set client_min_messages = warning
 as $$
-    with v as materialized (
-        select id, num, sort_key, yanked,
-               strpos(num_without_build, '-') = 0 as stable
-          from versions
-         where crate_id = $1),
-    s as (
-        select count(*)::integer as num_versions,
-               (array_agg(id order by not yanked and stable desc,
-                                      not yanked desc,
-                                      sort_key desc))[1] as default_version_id,
-               (array_agg(num order by sort_key desc)
-                    filter (where not yanked))[1] as max_version,
-               (array_agg(num order by sort_key desc)
-                    filter (where not yanked and stable))[1]
-                   as max_stable_version,
-               (array_agg(num order by id desc)
-                    filter (where not yanked))[1] as newest_version
-          from v)
-    select s.num_versions, s.default_version_id, s.max_version,
-           s.max_stable_version, s.newest_version,
-           cargo_store.name_variants(c.canonical_name),
-           setweight(to_tsvector('pg_catalog.english', words(c.name)), 'A')
-           || setweight(to_tsvector('pg_catalog.english',
-                                    words(array_to_string(d.keywords, ' '))),
-                        'B')
-           || setweight(to_tsvector('pg_catalog.english',
-                                    words(coalesce(d.description, ''))), 'C'),
-           to_tsvector('pg_catalog.english', words(coalesce(d.readme, '')))
-      from s
-           join crates c on c.id = $1
-           left join versions d on d.id = s.default_version_id;
+declare
+    crate     crates;
+    described record;
+begin
+    select * into crate from crates c where c.id = crate_id;
+
+    select count(*),
+           (array_agg(v.id order by not v.yanked and v.stable desc,
+                                    not v.yanked desc, v.sort_key desc))[1],
+           (array_agg(v.num order by v.sort_key desc)
+                filter (where not v.yanked))[1],
+           (array_agg(v.num order by v.sort_key desc)
+                filter (where not v.yanked and v.stable))[1],
+           (array_agg(v.num order by v.id desc)
+                filter (where not v.yanked))[1]
+      into num_versions, default_version_id, max_version, max_stable_version,
+           newest_version
+      from (select w.id, w.num, w.sort_key, w.yanked,
+                   strpos(w.num_without_build, '-') = 0 as stable
+              from versions w
+             where w.crate_id = crate_summary.crate_id) v;
+
+    name_variants := coalesce(crate.name_variants,
+                              name_variants(crate.canonical_name));
+    search_head := crate.search_head;
+    search_readme := crate.search_readme;
+
+    -- what a version says of itself never changes
+    if default_version_id is distinct from crate.default_version_id
+        or search_head is null
+    then
+        select v.keywords, v.description, v.readme into described
+          from versions v where v.id = default_version_id;
+
+        search_head := setweight(to_tsvector('pg_catalog.english',
+                                             words(crate.name)), 'A')
+            || setweight(to_tsvector('pg_catalog.english',
+                                     words(array_to_string(described.keywords,
+                                                           ' '))), 'B')
+            || setweight(to_tsvector('pg_catalog.english',
+                                     words(coalesce(described.description,
+                                                    ''))), 'C');
+        search_readme := to_tsvector('pg_catalog.english',
+                                     words(coalesce(described.readme, '')));
+    end if;
+end
 $$;
 
 comment on function cargo_store.crate_summary(bigint) is

@@ -2,17 +2,23 @@ create or replace function cargo_store.insert_dependencies(
     version_id bigint,
     dependencies jsonb)
 returns void
-language sql volatile
+language plpgsql volatile
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
+begin
+    -- most of what is published together has none
+    if dependencies = '[]' then
+        return;
+    end if;
+
     insert into dependencies
            (version_id, position, name, alias, req, kind, target, registry,
             optional, default_features, features, artifact, bindep_target,
             lib)
-    select $1, d.position, d.name, d.explicit_name_in_toml, d.version_req,
+    select insert_dependencies.version_id, d.position, d.name, d.explicit_name_in_toml, d.version_req,
            d.kind, d.target, d.registry, d.optional, d.default_features,
            d.features, d.artifact, d.bindep_target, coalesce(d.lib, false)
-      from rows from (jsonb_to_recordset($2)
+      from rows from (jsonb_to_recordset(insert_dependencies.dependencies)
                           as (name text, explicit_name_in_toml text,
                               version_req text, kind text, target text,
                               registry text, optional boolean,
@@ -23,6 +29,7 @@ as $$
            d(name, explicit_name_in_toml, version_req, kind, target, registry,
              optional, default_features, features, artifact, bindep_target,
              lib, position);
+end
 $$;
 
 comment on function cargo_store.insert_dependencies(bigint, jsonb) is
@@ -91,15 +98,17 @@ create or replace function cargo_store.was_published(
     checksum bytea,
     account_id integer)
 returns boolean
-language sql stable
+language plpgsql stable
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
-    select exists (select from versions v
+begin
+    return exists (select from versions v
                     where v.crate_id = $1
                       and v.num_without_build = split_part($2, '+', 1)
                       and v.num = $2
                       and v.checksum = $3
                       and v.published_by = $4);
+end
 $$;
 
 comment on function cargo_store.was_published(bigint, text, bytea, integer) is
@@ -165,11 +174,13 @@ create or replace function cargo_store.publish_facts(
     size bigint,
     owners text[] default null)
 returns jsonb
-language sql immutable
+language plpgsql immutable
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
-    select jsonb_strip_nulls(jsonb_build_object(
+begin
+    return jsonb_strip_nulls(jsonb_build_object(
                'checksum', encode($1, 'hex'), 'size', $2, 'owners', $3));
+end
 $$;
 
 comment on function cargo_store.publish_facts(bytea, bigint, text[]) is
@@ -233,7 +244,7 @@ begin
             || to_json(deps.warnings) || '}}';
     after := publish_facts(checksum, size,
                            case when crate.created
-                                then owner_names(crate.crate_id) end);
+                                then array[access.account] end);
 end
 $$;
 
@@ -259,6 +270,7 @@ create or replace function cargo.publish(
     out token_name text)
 language plpgsql volatile security definer
 set search_path = pg_catalog, cargo_store, pg_temp
+set plan_cache_mode = force_generic_plan
 as $$
 declare
     access cargo_store.access;

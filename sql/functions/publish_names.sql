@@ -67,7 +67,7 @@ comment on function cargo_store.reserved_refusal(cargo_store.access, text) is
 
 create or replace function cargo_store.name_taken(name text)
 returns text
-language sql immutable parallel safe
+language sql stable parallel safe
 return pg_catalog.format('the name `%s` is taken', name);
 
 comment on function cargo_store.name_taken(text) is
@@ -79,33 +79,43 @@ create or replace function cargo_store.quarantine_refusal(
     name text,
     version text)
 returns text
-language sql volatile
+language plpgsql volatile
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
+declare
+    gone deletions;
+begin
     -- the clock, not now(): the transaction may have waited for the deletion
-    select case when d.restricted
-                     and not coalesce(($1).role >= 'maintainer', false)
-                then name_taken($2)
-                when d.version is null
-                then format('the crate `%s` was deleted on %s; its name '
-                            'cannot be used again until %s; ask an '
-                            'administrator of the registry', d.name,
-                            utc_minute(d.deleted_at),
-                            utc_minute(d.reserved_until))
-                else format('version `%s` of crate `%s` was deleted on %s; '
-                            'its number cannot be used again until %s; ask '
-                            'an administrator of the registry',
-                            d.version, d.name, utc_minute(d.deleted_at),
-                            utc_minute(d.reserved_until))
-           end
+    select * into gone
       from deletions d
-     where d.registry_id = (($1).settings).id
-       and d.canonical_name = canonical_name($2)
+     where d.registry_id = (access.settings).id
+       and d.canonical_name = canonical_name(quarantine_refusal.name)
        and split_part(d.version, '+', 1)
-           is not distinct from split_part($3, '+', 1)
+           is not distinct from split_part(quarantine_refusal.version, '+', 1)
        and d.reserved_until > clock_timestamp()
      order by d.reserved_until desc
      limit 1;
+
+    if not found then
+        return null;
+
+    elsif gone.restricted and not coalesce(access.role >= 'maintainer', false)
+    then
+        return name_taken(name);
+
+    elsif gone.version is null then
+        return format('the crate `%s` was deleted on %s; its name cannot be '
+                      'used again until %s; ask an administrator of the '
+                      'registry', gone.name, utc_minute(gone.deleted_at),
+                      utc_minute(gone.reserved_until));
+    end if;
+
+    return format('version `%s` of crate `%s` was deleted on %s; its number '
+                  'cannot be used again until %s; ask an administrator of the '
+                  'registry', gone.version, gone.name,
+                  utc_minute(gone.deleted_at),
+                  utc_minute(gone.reserved_until));
+end
 $$;
 
 comment on function cargo_store.quarantine_refusal(cargo_store.access, text,

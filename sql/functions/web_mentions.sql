@@ -3,25 +3,25 @@
 create or replace function cargo_store.mentions_of(version_id bigint)
 returns table (kind text, name text)
 language sql stable
-set search_path = pg_catalog, cargo_store, pg_temp
-as $$
+begin atomic
     -- an index takes no longer names, nor does anybody look for them
-    select 'keyword', left(lower(k), 200)
-      from versions v, unnest(v.keywords) k
-     where v.id = $1
+    select 'keyword', pg_catalog.left(pg_catalog.lower(k), 200)
+      from cargo_store.versions v, pg_catalog.unnest(v.keywords) k
+     where v.id = version_id
     union
-    select 'category', left(lower(c), 200)
-      from versions v, unnest(v.categories) c
-     where v.id = $1
+    select 'category', pg_catalog.left(pg_catalog.lower(c), 200)
+      from cargo_store.versions v, pg_catalog.unnest(v.categories) c
+     where v.id = version_id
     union
-    select 'dependency', canonical_name(d.name)
-      from dependencies d
-     where d.version_id = $1
+    select 'dependency', cargo_store.canonical_name(d.name)
+      from cargo_store.dependencies d
+     where d.version_id = mentions_of.version_id
        and d.registry is null;
-$$;
+end;
 
 comment on function cargo_store.mentions_of(bigint) is
-    'The rows of crate_mentions for a crate with this default version.';
+    'The rows of crate_mentions for a crate with this default version.  Parsed '
+    'when created, so that the planner can inline it.';
 
 
 create or replace function cargo_store.note_mentions()
@@ -29,7 +29,28 @@ returns trigger
 language plpgsql volatile
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
+declare
+    ids bigint[];
 begin
+    -- most versions mention what the one before them did
+    ids := array(
+        select n.id
+          from new_rows n
+               join old_rows o on o.id = n.id
+         where n.restricted <> o.restricted
+            or (n.default_version_id is distinct from o.default_version_id
+                and array(select m.kind || ' ' || m.name
+                            from mentions_of(n.default_version_id) m
+                           order by 1)
+                    <> array(select m.kind || ' ' || m.name
+                               from crate_mentions m
+                              where m.crate_id = n.id
+                              order by 1)));
+
+    if ids = '{}' then
+        return null;
+    end if;
+
     -- tags in the order of their names, so that two who publish wait for each
     -- other instead of running into a deadlock
     with changed as materialized (
@@ -38,8 +59,7 @@ begin
                case when n.restricted then 0 else 1 end as after
           from new_rows n
                join old_rows o on o.id = n.id
-         where n.default_version_id is distinct from o.default_version_id
-            or n.restricted <> o.restricted),
+         where n.id = any (ids)),
     wanted as materialized (
         select c.id as crate_id, c.registry_id, m.kind, m.name, c.after
           from changed c
