@@ -100,9 +100,12 @@ begin
     access.last_used_at := token.last_used_at;
     access.expires_at := token.expires_at;
     access.endpoint_scopes := token.endpoint_scopes;
-    access.crate_scopes := array(select canonical_name(p)
-                                   from unnest(token.crate_scopes) p);
-    access.crate_scopes := nullif(access.crate_scopes, '{}');
+
+    if token.crate_scopes is not null then
+        access.crate_scopes := array(select canonical_name(p)
+                                       from unnest(token.crate_scopes) p);
+    end if;
+
     access.body := token_refusal(token, account);
     access.status := case when access.body is null then 200 else 401 end;
 

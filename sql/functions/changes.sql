@@ -6,6 +6,10 @@ language plpgsql
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 begin
+    if current_setting('cargo.ring', true) = 'later' then
+        return null;
+    end if;
+
     notify cargo_changes;
     return null;
 end
@@ -13,7 +17,29 @@ $$;
 
 comment on function cargo_store.ring() is
     'Of the trigger of changes.  Payloads are all the same, so that PostgreSQL '
-    'sends one for a transaction.';
+    'sends one for a transaction.  The setting cargo.ring: later, and the '
+    'client calls cargo.ring() itself.';
+
+
+create or replace function cargo.ring(
+    out status integer,
+    out body text)
+language plpgsql volatile security definer
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+begin
+    -- a bell that a crash swallows is made up for when the log is read next
+    perform set_config('synchronous_commit', 'off', true);
+    notify cargo_changes;
+    status := 200;
+end
+$$;
+
+comment on function cargo.ring() is
+    'Tells all servers to look at the change log.  Who notifies holds a lock '
+    'of the whole cluster until the commit is on disk, and all who do wait '
+    'for each other; whoever writes much does it after the commit, with this.  '
+    '200 with an empty body.';
 
 
 create or replace function cargo.changes(

@@ -12,46 +12,38 @@ comment on function cargo_store.index_line(cargo_store.versions) is
     'The line of a version, with its end.';
 
 
-create or replace function cargo_store.store_document(crate_id bigint)
+create or replace function cargo_store.store_document(
+    crate cargo_store.crates)
 returns void
 language plpgsql volatile
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
-declare
-    crate  record;
-    length bigint;
 begin
-    select c.id, c.registry_id, lower(c.name) as name,
-           extract(epoch from c.index_modified) as modified,
-           not c.restricted as stored
-      into crate
-      from crates c
-     where c.id = store_document.crate_id;
-
-    if crate.stored then
-        select sum(octet_length(v.index_head) + octet_length(v.index_tail))
-          into length
-          from versions v
-         where v.crate_id = crate.id;
-    end if;
-
-    if length <= 100000 then
+    if not crate.restricted then
         insert into documents as d (registry_id, name, crate_id, modified,
                                     body)
-        select crate.registry_id, crate.name, crate.id, crate.modified,
+        select crate.registry_id, lower(crate.name), crate.id,
+               extract(epoch from crate.index_modified),
                string_agg(index_line(v), '' order by v.id)
           from versions v
          where v.crate_id = crate.id
+        having sum(octet_length(v.index_head) + octet_length(v.index_tail))
+               <= 100000
             on conflict on constraint documents_pkey do update
            set modified = excluded.modified, body = excluded.body;
-    else
-        delete from documents d where d.crate_id = crate.id;
+
+        if found then
+            return;
+        end if;
     end if;
+
+    delete from documents d where d.crate_id = crate.id;
 end
 $$;
 
-comment on function cargo_store.store_document(bigint) is
-    'Brings what is stored of a crate that is locked up to date.';
+comment on function cargo_store.store_document(cargo_store.crates) is
+    'Brings what is stored of a crate, the row as it is now and locked, up to '
+    'date.';
 
 
 create or replace function cargo_store.document_hidden()
@@ -60,7 +52,7 @@ language plpgsql volatile
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 begin
-    perform store_document(new.id);
+    perform store_document(new);
     return null;
 end
 $$;
@@ -83,19 +75,23 @@ create or replace function cargo_admin.store_documents(
 language plpgsql volatile
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
+declare
+    crate crates;
 begin
     -- in the order of their ids, as everybody who locks several
-    for last in
-        select c.id
+    for crate in
+        select *
           from crates c
          where c.id > after
            and c.num_versions > 0
+           and not c.restricted
            and not exists (select from documents d where d.crate_id = c.id)
          order by c.id
          limit number
            for no key update
     loop
-        perform store_document(last);
+        perform store_document(crate);
+        last := crate.id;
     end loop;
 end
 $$;

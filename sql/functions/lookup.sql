@@ -120,7 +120,7 @@ language plpgsql volatile
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 declare
-    changed record;
+    changed crates;
 begin
     -- the clock, not now(): the transaction may have waited for another one
     update crates c
@@ -131,16 +131,16 @@ begin
             newest_version, name_variants, search_head, search_readme)
                = (select * from crate_summary(c.id))
      where c.id = index_changed.crate_id
-    returning c.registry_id, lower(c.name) as name into changed;
+    returning c.* into changed;
 
     insert into crate_downloads (crate_id, registry_id)
     values (index_changed.crate_id, changed.registry_id)
         on conflict do nothing;
 
-    perform store_document(index_changed.crate_id);
+    perform store_document(changed);
 
     insert into changes (registry_id, crate, kind)
-    values (changed.registry_id, changed.name, index_changed.kind);
+    values (changed.registry_id, lower(changed.name), index_changed.kind);
 end
 $$;
 

@@ -264,6 +264,7 @@ create or replace function cargo.publish(
     checksum bytea,
     size bigint,
     published_at timestamptz,
+    ring boolean default true,
     out status integer,
     out body text,
     out account text,
@@ -277,6 +278,10 @@ declare
     before jsonb;
     after  jsonb;
 begin
+    if not ring then
+        perform set_config('cargo.ring', 'later', true);
+    end if;
+
     access := open_for_write(registry, caller, 'publisher',
                              '{publish-new,publish-update}',
                              release->>'name');
@@ -298,10 +303,11 @@ end
 $$;
 
 comment on function cargo.publish(text, cargo.caller, jsonb, text, text,
-                                  bytea, bigint, timestamptz) is
+                                  bytea, bigint, timestamptz, boolean) is
     'Publishes a release: the normal form of core/cargo_release.h and '
     '"sort_key".  The same upload by the same account once more is 200 and '
-    'changes nothing.  '
+    'changes nothing.  ring: false when the caller calls cargo.ring() '
+    'afterwards, so that those who publish at the same time share a commit.  '
     '200 with the warnings that cargo shows; '
     '400 metadata missing or over a limit, wildcard or unknown dependency, '
     'reserved name, name or number deleted not long ago, other spelling of a '

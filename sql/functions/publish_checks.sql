@@ -12,9 +12,13 @@ as $$
 declare
     missing      text[] := '{}';
     dependencies constant integer := jsonb_array_length(release->'deps');
-    features     constant integer :=
-        (select count(*) from jsonb_object_keys(release->'features'));
+    features     integer := 0;
 begin
+    if release->'features' <> '{}' then
+        features := (select count(*)
+                       from jsonb_object_keys(release->'features'));
+    end if;
+
     if settings.require_description
         and btrim(coalesce(release->>'description', '')) = ''
     then
@@ -107,6 +111,10 @@ declare
     unknown  text[];
 begin
     warnings := '{}';
+
+    if release->'deps' = '[]' then
+        return;
+    end if;
 
     perform hold_dependencies(settings.id, release);
 

@@ -5,13 +5,20 @@ create or replace function cargo_store.name_matches(
     canonical_name text,
     patterns text[])
 returns boolean
-language sql immutable parallel safe
-return patterns is null
-       or exists (select from pg_catalog.unnest(patterns) p
-                   where p = canonical_name
-                      or (pg_catalog.right(p, 1) = '*'
-                          and pg_catalog.starts_with(
-                                  canonical_name, pg_catalog.left(p, -1))));
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+begin
+    if patterns is null then
+        return true;
+    end if;
+
+    return exists (select from unnest(patterns) p
+                    where p = canonical_name
+                       or (right(p, 1) = '*'
+                           and starts_with(canonical_name, left(p, -1))));
+end
+$$;
 
 comment on function cargo_store.name_matches(text, text[]) is
     'Is one of the canonical patterns, "name" or "prefix*", for this name?  '
@@ -22,15 +29,19 @@ create or replace function cargo_store.owns(
     crate_id bigint,
     account_id integer)
 returns boolean
-language sql stable
-return exists (select from cargo_store.owners o
-                where o.crate_id = owns.crate_id
-                  and o.account_id = owns.account_id)
-       or exists (select from cargo_store.team_owners o
-                         join cargo_store.team_members m
-                           on m.team_id = o.team_id
-                   where o.crate_id = owns.crate_id
-                     and m.account_id = owns.account_id);
+language plpgsql stable
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+begin
+    return exists (select from owners o
+                    where o.crate_id = owns.crate_id
+                      and o.account_id = owns.account_id)
+           or exists (select from team_owners o
+                             join team_members m on m.team_id = o.team_id
+                       where o.crate_id = owns.crate_id
+                         and m.account_id = owns.account_id);
+end
+$$;
 
 comment on function cargo_store.owns(bigint, integer) is
     'Is the account an owner of the crate, or in a team that is?';
@@ -40,15 +51,19 @@ create or replace function cargo_store.reads(
     crate_id bigint,
     account_id integer)
 returns boolean
-language sql stable
-return exists (select from cargo_store.crate_readers r
-                where r.crate_id = reads.crate_id
-                  and r.account_id = reads.account_id)
-       or exists (select from cargo_store.team_readers r
-                         join cargo_store.team_members m
-                           on m.team_id = r.team_id
-                   where r.crate_id = reads.crate_id
-                     and m.account_id = reads.account_id);
+language plpgsql stable
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+begin
+    return exists (select from crate_readers r
+                    where r.crate_id = reads.crate_id
+                      and r.account_id = reads.account_id)
+           or exists (select from team_readers r
+                             join team_members m on m.team_id = r.team_id
+                       where r.crate_id = reads.crate_id
+                         and m.account_id = reads.account_id);
+end
+$$;
 
 comment on function cargo_store.reads(bigint, integer) is
     'Is the account a reader of a restricted crate, or in a team that is?';
@@ -80,8 +95,9 @@ return (cargo_store.read_patterns(access) is null
             or cargo_store.reads(crate.id, access.account_id));
 
 comment on function cargo_store.sees(cargo_store.crates, cargo_store.access) is
-    'Does the caller see the crate?  Parsed when created, as those above, so '
-    'that the planner can inline it into a query of many crates.';
+    'Does the caller see the crate?  Parsed when created, so that the planner '
+    'can inline it into a query of many crates; those above are only called '
+    'for what not everybody sees, and keep their plans.';
 
 
 create or replace function cargo_store.is_hidden(

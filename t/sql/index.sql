@@ -207,7 +207,7 @@ select c.id, '3.0.' || i, '', sha256(''), 1, i::text, '', '{}', '{}', '{}',
  where c.name = 'Foo-Bar' and a.login = 'alice'
  order by i.i;
 
-select cargo_store.store_document(id) from cargo_store.crates;
+select cargo_store.store_document(c) from cargo_store.crates c;
 
 select is((select array_length(string_to_array(body, E'\n'), 1)
              from cargo.index_document('main', null, 'foo-bar')), 3005,
