@@ -85,7 +85,9 @@ begin
          where c.id > after
            and c.num_versions > 0
            and not c.restricted
-           and not exists (select from documents d where d.crate_id = c.id)
+           and not exists (select from documents d
+                            where d.crate_id = c.id
+                              and d.crate_id > after)
          order by c.id
          limit number
            for no key update

@@ -200,22 +200,13 @@ set plan_cache_mode = force_custom_plan
 as $$
 declare
     number bigint;
-    ids    bigint[];
 begin
-    with m as materialized (
-        select c.id, c.popularity
-          from crates c
-         where c.search_head @@ words
-           and c.registry_id + 0 = (access.settings).id
-           and sees(c, access)
-           and (among is null or c.id = any (among))
-         limit 5000)
-    select (select count(*) from m),
-           array(select m.id from m order by m.popularity desc limit 500)
-      into number, ids;
+    -- the index alone says whether there are so many, in whatever registries
+    select count(*) into number
+      from (select from crates c where c.search_head @@ words limit 5000) m;
 
     if number = 5000 then
-        ids := array(
+        return array(
             select c.id
               from crates c
              where (c.search_head @@ words) is true
@@ -227,7 +218,15 @@ begin
              limit 500);
     end if;
 
-    return ids;
+    return array(
+        select c.id
+          from crates c
+         where c.search_head @@ words
+           and c.registry_id + 0 = (access.settings).id
+           and sees(c, access)
+           and (among is null or c.id = any (among))
+         order by c.popularity desc
+         limit 500);
 end
 $$;
 
@@ -271,7 +270,8 @@ create or replace function cargo_store.search_candidates(
     access cargo_store.access,
     among bigint[],
     wanted text,
-    words tsquery)
+    words tsquery,
+    by_relevance boolean)
 returns table (crate_id bigint, class integer)
 language plpgsql stable
 set search_path = pg_catalog, cargo_store, pg_temp
@@ -303,6 +303,9 @@ begin
         if cardinality(ids) < 500 then
             ids := crates_with_piece(access, among, wanted);
             return query select id, 2 from unnest(ids) id;
+
+        elsif by_relevance then
+            return;
         end if;
     end if;
 
@@ -326,11 +329,13 @@ end
 $$;
 
 comment on function cargo_store.search_candidates(cargo_store.access,
-                                                  bigint[], text, tsquery) is
+                                                  bigint[], text, tsquery,
+                                                  boolean) is
     'Crates of the wanted name (0), with names that begin with it (1), with a '
     'piece of it or all the words in name and keywords (2), with the '
     'description (3), or in the readme (4), of a name one letter away (5); a '
-    'crate may be named more than once.';
+    'crate may be named more than once.  by_relevance: who is given 500 names '
+    'that begin with it is not given what comes after them.';
 
 
 create or replace function cargo_store.find_crates(
@@ -351,7 +356,8 @@ begin
     return array(
         select f.crate_id
           from (select n.crate_id, min(n.class) as class
-                  from search_candidates(access, among, wanted, words) n
+                  from search_candidates(access, among, wanted, words,
+                                         sort = 'relevance') n
                  group by n.crate_id) f
                join crates c on c.id = f.crate_id
                left join crate_downloads d on d.crate_id = f.crate_id
