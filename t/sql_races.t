@@ -45,6 +45,7 @@ subtest 'reserved and published' => \&race_to_reserve;
 subtest 'the last token that there may be' => \&race_for_token;
 subtest 'one token, many jobs' => \&race_to_touch;
 subtest 'counted by two' => \&race_to_count;
+subtest 'who listens' => \&bell;
 subtest 'everybody at once' => \&crowd;
 
 $t->done();
@@ -473,6 +474,49 @@ select extract(epoch from c.index_modified - min(g.created_at)) + 1
  where c.name = 'crowd'
  group by c.index_modified
 SQL
+}
+
+
+# psql tells of what it has been told with the answer to the next statement.
+
+sub bell {
+    my ($listener, $writer) = (session(), session());
+    my $heard = '';
+
+    my $hears = sub {
+        my ($payload) = @_;
+
+        return $t->wait_for(sub {
+            $heard .= $listener->ask('select');
+            return $heard =~ /notification "cargo_changes" $payload/;
+        });
+    };
+
+    $listener->ask('listen cargo_changes');
+
+    is($writer->ask(publish('alice', 'loud', '1.0.0', 'a')), published(),
+       'a publish');
+    ok($hears->('received'), 'is heard of');
+
+    $heard = '';
+
+    is($writer->ask(publish('alice', 'quiet', '1.0.0', 'a')
+                    =~ s/now\(\)/now(), false/r), published(),
+       'one that does not ring itself');
+    $writer->ask("notify cargo_changes, 'afterwards'");
+    ok($hears->('with payload "afterwards"'), 'is not heard of');
+    unlike($heard, qr/"cargo_changes" received/, 'by itself');
+
+    is($writer->ask('select status, body is null from cargo.ring()'), '200|t',
+       'the bell');
+    ok($hears->('received'), 'is');
+    is($writer->ask('show synchronous_commit'), 'on',
+       'and no other transaction is less durable for it');
+
+    is($writer->ask(yank('quiet', '1.0.0', 'true')), '200|{"ok":true}',
+       'what the same session does next');
+    $heard = '';
+    ok($hears->('received'), 'rings');
 }
 
 
