@@ -27,7 +27,7 @@ const ngx_cargo_pg_statement_t  ngx_http_cargo_statements[] = {
 
     { "cargo_publish",
       "select * from cargo.publish(" NGX_HTTP_CARGO_CALLER
-      ", $5, $6, $7, $8, $9, $10)", 10, 1 },
+      ", $5, $6, $7, $8, $9, $10, false)", 10, 1 },
 
     { "cargo_yank",
       "select * from cargo.yank(" NGX_HTTP_CARGO_CALLER
@@ -107,6 +107,8 @@ const ngx_cargo_pg_statement_t  ngx_http_cargo_statements[] = {
     { "cargo_refuse_write",
       "select * from cargo.refuse_write(" NGX_HTTP_CARGO_CALLER
       ", $5, $6, $7, $8, $9)", 9, 1 },
+
+    { "cargo_ring", "select * from cargo.ring()", 0, 0 },
 
     { "cargo_listen", "listen cargo_changes", 0, 0, 1 },
 
