@@ -23,8 +23,7 @@ sub start {
     my ($class, $t, %options) = @_;
 
     my $self = bless {
-        t => $t, clients => [], seed => $options{seed} // 1,
-        token => $options{token},
+        t => $t, clients => [],
     }, $class;
 
     for my $n (1 .. $options{clients} // 4) {
@@ -138,12 +137,12 @@ sub _read_json {
 sub _client {
     my ($t, $n, $socket, %options) = @_;
 
-    srand($options{seed} + 1000 * $n);
+    srand(($options{seed} // 1) + 1000 * $n);
 
     my $self = bless {
         t => $t, n => $n, token => $options{token}, prefix =>
         $options{prefix} // 'load', pace => $options{pace} // 0,
-        keepalive => $options{keepalive} // 1,
+        keepalive => $options{keepalive} // 1, stale => $options{stale} // 0,
         crates => {}, downloads => {}, wrong => [], done => {},
         away => $options{strict} ? {} : \%AWAY,
         large => $options{large} // 1_000_000,
@@ -376,15 +375,20 @@ sub document {
     my ($self, @published) = @_;
 
     my ($name) = @{ $published[rand @published] };
-    my $versions = $self->{crates}{$name};
-    my $r = $self->request('GET', $self->{t}->index_path($name));
+    my $deadline = Time::HiRes::time() + $self->{stale};
+    my @wrong;
 
-    $self->judge($r, "index of $name", 200) or return 0;
-    return 1 if $r->{status} != 200;
+    do {
+        my $r = $self->request('GET', $self->{t}->index_path($name));
 
-    my %line = lines($r);
+        $self->judge($r, "index of $name", 200) or return 0;
 
-    push @{ $self->{wrong} }, differences($name, $versions, \%line);
+        my %line = lines($r);
+
+        @wrong = differences($name, $self->{crates}{$name}, \%line);
+    } while (@wrong && Time::HiRes::time() < $deadline);
+
+    push @{ $self->{wrong} }, @wrong;
 
     return 1;
 }
@@ -525,11 +529,12 @@ again until it is acknowledged.
 =head1 METHODS
 
 =head2 start($t, token => TOKEN, clients => 4, seed => N, prefix => NAME,
-strict => 1, pace => SECONDS, large => BYTES)
+strict => 1, stale => SECONDS, pace => SECONDS, large => BYTES)
 
 Starts the clients, which wait for go().  Broken connections and 503 are
-no fault unless C<strict>; all other answers are.  C<large>: of the largest
-crates, 1 MB by default.
+no fault unless C<strict>; all other answers are.  C<stale>: for so long the
+index may say what was before.  C<pace>: between two requests.  C<large>: of
+the largest crates, 1 MB by default.
 
 =head2 go(), pause()
 
