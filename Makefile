@@ -60,6 +60,7 @@ help:
 	@echo "make test-asan the same with ASan and UBSan in module and nginx"
 	@echo "make chaos     kills processes at random under load, 200 rounds of it"
 	@echo "               (ROUNDS=500, SEED=N for the same kills again)"
+	@echo "make test-upgrade FROM=REVISION  upgrades that one to this under load"
 	@echo "make bench     measures it side by side with plain nginx and pgbench"
 	@echo "               (SCALE=200000 also at the size of crates.io, ROWS='304"
 	@echo "               miss ...' some, ROUNDS=$(ROUNDS), SECONDS=$(SECONDS))"
@@ -166,6 +167,14 @@ chaos: packages-build-run-test
 	@OBJS="$(OBJS)" TEST_CHAOS_ROUNDS="$(ROUNDS)" \
 	    TEST_CHAOS_SEED="$(SEED)" prove -It/lib --timer -v t/chaos.t
 
+# an earlier revision is upgraded to this one under load
+
+FROM        =
+
+test-upgrade: packages-build-run-test
+	@$(MAKE) --no-print-directory all
+	@OBJS="$(OBJS)" conf/test-upgrade.sh "$(FROM)"
+
 test-asan: packages-build-run-test
 	@OBJS="$(OBJS)/asan" NGX_SRC="$(NGX_SRC)" conf/test-asan.sh
 
@@ -202,4 +211,4 @@ install: all
 clean:
 	rm -rf $(OBJS)
 
-.PHONY: all help static run unit test chaos test-asan bench install clean packages-%
+.PHONY: all help static run unit test chaos test-upgrade test-asan bench install clean packages-%
