@@ -68,6 +68,9 @@ my (%blobs, %killed, %done);
 my ($counted, $slowest) = (0, 0);
 my ($whole_in_all, $begun_in_all) = (0, 0);
 
+# when the last kill had been done
+my $gone;
+
 for my $round (1 .. $ROUNDS) {
     my @kinds = sort keys %KILLS;
 
@@ -129,11 +132,13 @@ sub kill_worker {
     my @workers = $t->workers();
 
     kill 'KILL', $workers[rand @workers];
+    $gone = Time::HiRes::time();
 }
 
 
 sub kill_nginx {
     $t->kill_nginx();
+    $gone = Time::HiRes::time();
     $t->start_nginx() or die "nginx does not start again\n";
 }
 
@@ -144,9 +149,8 @@ sub kill_backend {
     my @pids = split /\n/, $t->sql(
         "select pid from pg_stat_activity where usename = 'cargo_web'");
 
-    return if !@pids;
-
-    kill 'KILL', $pids[rand @pids];
+    kill 'KILL', $pids[rand @pids] if @pids;
+    $gone = Time::HiRes::time();
     $t->wait_for(sub { eval { $t->sql('select 1') } }, 30);
 }
 
@@ -156,6 +160,7 @@ sub kill_postgres {
 
     kill 'KILL', $t->{postgres}, @children;
     $t->kill_postgres();
+    $gone = Time::HiRes::time();
     $t->start_postgres();
 }
 
@@ -164,6 +169,7 @@ sub kill_postgres {
 
 sub kill_postmaster {
     $t->kill_postgres();
+    $gone = Time::HiRes::time();
     $t->start_postgres();
 }
 
@@ -344,7 +350,7 @@ sub downloads {
 
             $begun++;
             $whole++ if $to;
-            $late++ if $to && $to > $at - $FLUSH_WINDOW && $from < $at;
+            $late++ if $to && $to > $at - $FLUSH_WINDOW && $from < $gone;
         }
     }
 
