@@ -326,11 +326,10 @@ sub copy_zone {
 
         no warnings 'portable';
         ($from, $to) = (hex $from, hex $to);
-        next if $to - $from < 1 << 20;
 
         open my $memory, '<:raw', "/proc/$worker/mem" or next;
         sysseek $memory, $from, 0;
-        sysread $memory, $copy, $to - $from;
+        sysread $memory, $copy, $to - $from, length $copy;
     }
 
     $t->write_file($path, $copy);
