@@ -6,6 +6,10 @@
  * row in cargo_store.migrations; then all functions are replaced in one
  * transaction.  A session advisory lock lets concurrent runs queue; the
  * later ones find nothing to do.
+ *
+ * nginx serves meanwhile: who waits for a table in use makes all wait who come
+ * after, so none is waited for longer than they wait (cargo_web's lock_timeout
+ * is 2 s); the transaction is given up then, and tried again.
  */
 
 
@@ -14,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ctl_database.h"
 #include "ctl_files.h"
@@ -21,6 +26,9 @@
 
 
 #define CTL_NUMBER_DIGITS  4
+
+/* tries, about two seconds each */
+#define CTL_MIGRATE_TRIES  300
 
 
 typedef struct {
@@ -31,6 +39,8 @@ typedef struct {
     size_t         recorded;    /* migrations that the database had */
     size_t         applied;     /* by this run */
     int            replaced;
+    unsigned       tries;       /* that found a table in use */
+    int            busy;        /* the last one did */
 } ctl_migrate_t;
 
 
@@ -43,8 +53,10 @@ static ctl_rc_t ctl_migrate_compare_row(const ctl_migrate_t *m,
     const PGresult *result, int row);
 static ctl_rc_t ctl_migrate_apply(ctl_migrate_t *m, const ctl_file_t *file);
 static ctl_rc_t ctl_migrate_functions(ctl_migrate_t *m);
-static ctl_rc_t ctl_migrate_run_file(ctl_t *ctl, const char *kind,
+static ctl_rc_t ctl_migrate_run_file(ctl_migrate_t *m, const char *kind,
     const ctl_file_t *file);
+static int ctl_migrate_in_use(ctl_migrate_t *m, const PGresult *result);
+static int ctl_migrate_again(ctl_migrate_t *m);
 static size_t ctl_migrate_line(const char *text, const PGresult *result);
 static ctl_rc_t ctl_migrate_record(ctl_t *ctl, const char *sql, int n,
     const char *const *values);
@@ -170,11 +182,15 @@ ctl_migrate_database(ctl_migrate_t *m)
     }
 
     for (i = m->recorded; rc == CTL_DONE && i < m->migrations.count; i++) {
-        rc = ctl_migrate_apply(m, &m->migrations.files[i]);
+        do {
+            rc = ctl_migrate_apply(m, &m->migrations.files[i]);
+        } while (rc != CTL_DONE && ctl_migrate_again(m));
     }
 
     if (rc == CTL_DONE) {
-        rc = ctl_migrate_functions(m);
+        do {
+            rc = ctl_migrate_functions(m);
+        } while (rc != CTL_DONE && ctl_migrate_again(m));
     }
 
     return rc;
@@ -211,7 +227,7 @@ ctl_migrate_begin(ctl_t *ctl)
     }
 
     if (rc == CTL_DONE) {
-        rc = ctl_database_run(ctl, "set lock_timeout = '10s'");
+        rc = ctl_database_run(ctl, "set lock_timeout = '1s'");
     }
 
     if (rc == CTL_DONE) {
@@ -298,7 +314,7 @@ ctl_migrate_apply(ctl_migrate_t *m, const ctl_file_t *file)
     rc = ctl_database_run(m->ctl, "begin");
 
     if (rc == CTL_DONE) {
-        rc = ctl_migrate_run_file(m->ctl, "migration", file);
+        rc = ctl_migrate_run_file(m, "migration", file);
     }
 
     if (rc != CTL_DONE) {
@@ -357,8 +373,7 @@ ctl_migrate_functions(ctl_migrate_t *m)
     rc = ctl_database_run(m->ctl, "begin");
 
     for (i = 0; rc == CTL_DONE && i < m->functions.count; i++) {
-        rc = ctl_migrate_run_file(m->ctl, "function file",
-                                  &m->functions.files[i]);
+        rc = ctl_migrate_run_file(m, "function file", &m->functions.files[i]);
     }
 
     if (rc != CTL_DONE) {
@@ -374,12 +389,15 @@ ctl_migrate_functions(ctl_migrate_t *m)
 
 
 static ctl_rc_t
-ctl_migrate_run_file(ctl_t *ctl, const char *kind, const ctl_file_t *file)
+ctl_migrate_run_file(ctl_migrate_t *m, const char *kind,
+    const ctl_file_t *file)
 {
     char      *what;
+    ctl_t     *ctl;
     size_t     line;
     PGresult  *result;
 
+    ctl = m->ctl;
     result = PQexec(ctl->connection, file->text);
 
     switch (PQresultStatus(result)) {
@@ -402,6 +420,11 @@ ctl_migrate_run_file(ctl_t *ctl, const char *kind, const ctl_file_t *file)
         break;
     }
 
+    if (ctl_migrate_in_use(m, result)) {
+        PQclear(result);
+        return CTL_FAILED;
+    }
+
     line = ctl_migrate_line(file->text, result);
 
     if (line) {
@@ -418,6 +441,43 @@ ctl_migrate_run_file(ctl_t *ctl, const char *kind, const ctl_file_t *file)
     PQclear(result);
 
     return CTL_FAILED;
+}
+
+
+/* lock timeout, deadlock: nobody is told of it as long as there is hope */
+
+static int
+ctl_migrate_in_use(ctl_migrate_t *m, const PGresult *result)
+{
+    const char  *state;
+
+    state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+
+    m->busy = state && m->tries < CTL_MIGRATE_TRIES
+              && (strcmp(state, "55P03") == 0 || strcmp(state, "40P01") == 0);
+
+    return m->busy;
+}
+
+
+static int
+ctl_migrate_again(ctl_migrate_t *m)
+{
+    if (!m->busy) {
+        return 0;
+    }
+
+    if (m->tries++ == 0) {
+        ctl_note(m->ctl, "another session holds a table: trying again until "
+                 "it gives it up; pg_stat_activity says which");
+    }
+
+    m->busy = 0;
+
+    /* those who waited behind it go first */
+    (void) sleep(1);
+
+    return ctl_database_run(m->ctl, "rollback") == CTL_DONE;
 }
 
 

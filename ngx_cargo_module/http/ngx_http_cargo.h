@@ -541,6 +541,18 @@ ngx_int_t ngx_http_cargo_log_error(ngx_http_request_t *r,
     ngx_http_cargo_ctx_t *ctx);
 
 
+/* ngx_http_cargo_interface.c */
+
+/* one more whenever ngx_http_cargo_statements[] changes: sql/functions/ too */
+#define NGX_HTTP_CARGO_INTERFACE  1
+
+/* what the database said that it serves; NULL: not even that it knows */
+void ngx_http_cargo_interface(json_t *answer);
+
+/* the database does not know what it was asked for */
+ngx_uint_t ngx_http_cargo_misfit(ngx_cargo_pg_job_t *job);
+
+
 /* ngx_http_cargo_changes.c */
 
 /* in the one worker that listens for all */

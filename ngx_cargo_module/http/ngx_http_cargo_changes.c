@@ -87,6 +87,10 @@ ngx_http_cargo_changes_heard(ngx_cargo_pg_job_t *job)
     ngx_str_t   body;
 
     if (job->outcome != NGX_CARGO_PG_DONE) {
+        if (ngx_http_cargo_misfit(job)) {
+            ngx_http_cargo_interface(NULL);
+        }
+
         return;
     }
 
@@ -99,6 +103,8 @@ ngx_http_cargo_changes_heard(ngx_cargo_pg_job_t *job)
                       "read; is the database migrated with the cargoctl of "
                       "this module?");
     }
+
+    ngx_http_cargo_interface(answer);
 
     json_decref(answer);
 }

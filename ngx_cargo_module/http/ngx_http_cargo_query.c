@@ -6,6 +6,11 @@
     "the registry's database does not answer; nothing was changed; try "      \
     "again later, and tell the registry's administrator if it lasts"
 
+#define NGX_HTTP_CARGO_UPGRADING                                              \
+    "the registry is being upgraded: its nginx and its database are not of "  \
+    "one version yet; nothing was changed; try again later, and tell the "    \
+    "registry's administrator if it lasts"
+
 /* as ngx_http_cargo_query_params() gives them */
 #define NGX_HTTP_CARGO_CALLER  "$1, row($2, $3, $4)::cargo.caller"
 
@@ -16,7 +21,6 @@ static void ngx_http_cargo_answered(ngx_cargo_pg_job_t *job);
 static void ngx_http_cargo_recognised(ngx_http_request_t *r,
     ngx_cargo_pg_job_t *job);
 static ngx_uint_t ngx_http_cargo_may_pass(const char *sqlstate);
-static ngx_uint_t ngx_http_cargo_not_migrated(const char *sqlstate);
 
 
 const ngx_cargo_pg_statement_t  ngx_http_cargo_statements[] = {
@@ -365,10 +369,10 @@ ngx_http_cargo_read_answer(ngx_cargo_pg_job_t *job, ngx_uint_t reads,
     if (job->outcome == NGX_CARGO_PG_FAILED
         && !ngx_http_cargo_may_pass(ngx_cargo_pg_sqlstate(job)))
     {
-        if (ngx_http_cargo_not_migrated(ngx_cargo_pg_sqlstate(job))) {
-            ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
-                          "cargo: the database is not the one that this "
-                          "module needs: run \"cargoctl migrate\"");
+        if (ngx_http_cargo_misfit(job)) {
+            answer->status = NGX_HTTP_SERVICE_UNAVAILABLE;
+            ngx_str_set(&answer->body, NGX_HTTP_CARGO_UPGRADING);
+            return;
         }
 
         answer->status = NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -433,17 +437,4 @@ ngx_http_cargo_may_pass(const char *sqlstate)
            || ngx_strncmp(sqlstate, "57", 2) == 0
            || ngx_strcmp(sqlstate, "25006") == 0
            || ngx_strcmp(sqlstate, "55P03") == 0;
-}
-
-
-/* no such schema, function, type, table, column */
-
-static ngx_uint_t
-ngx_http_cargo_not_migrated(const char *sqlstate)
-{
-    return ngx_strcmp(sqlstate, "3F000") == 0
-           || ngx_strcmp(sqlstate, "42883") == 0
-           || ngx_strcmp(sqlstate, "42704") == 0
-           || ngx_strcmp(sqlstate, "42P01") == 0
-           || ngx_strcmp(sqlstate, "42703") == 0;
 }

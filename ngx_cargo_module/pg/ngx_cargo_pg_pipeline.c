@@ -235,6 +235,15 @@ ngx_cargo_pg_try_again(ngx_cargo_pg_connection_t *conn,
         return 1;
     }
 
+    if (ngx_strcmp(state, "42883") == 0 || ngx_strcmp(state, "XX000") == 0) {
+        /* functions were replaced while it was looking them up */
+        if (job->preparing) {
+            conn->prepared &= ~bit;
+        }
+
+        return 1;
+    }
+
     if (job->preparing) {
         conn->prepared &= ~bit;
         return 1;

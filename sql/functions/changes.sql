@@ -112,7 +112,10 @@ begin
     status := 200;
     body := jsonb_build_object('next', here || '/' || next, 'all', behind,
                                'changes', case when behind then '[]'
-                                               else list end);
+                                               else list end,
+                               'interface', (select jsonb_build_array(
+                                                        i.oldest, i.newest)
+                                               from interface() i));
 end
 $$;
 
@@ -122,7 +125,8 @@ comment on function cargo.changes(text) is
     'of it perhaps told before, since sequences and commits have not the same '
     'order; registry null: in every one, crate null: permissions.  all: there '
     'is too much to be told, or it is no longer known: everything has to be '
-    'asked anew.';
+    'asked anew.  "interface": [oldest, newest], see interface().  Modules of '
+    'all versions call this: it must never go away, nor say this otherwise.';
 
 
 create or replace function cargo_store.forget_changes()
