@@ -42,6 +42,7 @@ CORE_LIBS   = -ljansson -lcrypto -lz -lstdc++
 CTL_O       = $(patsubst $(SRC)/ctl/%.c,$(OBJS)/ctl/%.o,\
                 $(wildcard $(SRC)/ctl/*.c))
 UNIT        = $(patsubst t/unit/%.c,$(OBJS)/unit/%,$(wildcard t/unit/test_*.c))
+TOOLS       = $(patsubst t/tools/%.c,$(OBJS)/tools/%,$(wildcard t/tools/*.c))
 UNIT_C      = $(filter-out t/unit/test_%,$(wildcard t/unit/*.c))
 
 PG_INC      = $(shell pg_config --includedir 2>/dev/null)
@@ -58,6 +59,9 @@ help:
 	@echo "make run       sets up and starts a registry: DATA=$(DATA) PORT=$(PORT)"
 	@echo "make test      sets up and runs all tests (TESTS='t/yank.t ...' some)"
 	@echo "make test-asan the same with ASan and UBSan in module and nginx"
+	@echo "make chaos     kills processes at random under load, 200 rounds of it"
+	@echo "               (ROUNDS=500, SEED=N for the same kills again)"
+	@echo "make test-upgrade FROM=REVISION  upgrades that one to this under load"
 	@echo "make bench     measures it side by side with plain nginx and pgbench"
 	@echo "               (SCALE=200000 also at the size of crates.io, ROWS='304"
 	@echo "               miss ...' some, ROUNDS=$(ROUNDS), SECONDS=$(SECONDS))"
@@ -142,7 +146,13 @@ $(OBJS)/unit/%: t/unit/%.c $(UNIT_C) $(wildcard t/unit/*.h) $(CORE)
 	@$(CC) -std=c11 $(CFLAGS) $(WARN) -I$(SRC)/core -It/unit -o $@ $< \
 	    $(UNIT_C) $(CORE) -lcmocka $(CORE_LIBS)
 
-unit: $(UNIT)
+$(TOOLS): $(OBJS)/tools/%: t/tools/%.c $(CORE)
+	@mkdir -p $(@D)
+	@echo "CC   $<"
+	@$(CC) -std=c11 $(CFLAGS) $(WARN) -I$(SRC)/core -o $@ $< $(CORE) \
+	    $(CORE_LIBS)
+
+unit: $(UNIT) $(TOOLS)
 	@:
 
 TESTS       = $(sort $(wildcard t/*.t)) $(UNIT)
@@ -152,6 +162,21 @@ test: packages-build-run-test
 	@OBJS="$(OBJS)" CMOCKA_MESSAGE_OUTPUT=TAP \
 	    prove -It/lib -j$(JOBS) --timer $(TESTS)
 
+# t/chaos.t in its long form: ROUNDS=500, SEED=N to see the same kills again
+
+chaos: packages-build-run-test
+	@$(MAKE) --no-print-directory all unit
+	@OBJS="$(OBJS)" TEST_CHAOS_ROUNDS="$(ROUNDS)" \
+	    TEST_CHAOS_SEED="$(SEED)" prove -It/lib --timer -v t/chaos.t
+
+# an earlier revision is upgraded to this one under load
+
+FROM        =
+
+test-upgrade: packages-build-run-test
+	@$(MAKE) --no-print-directory all
+	@OBJS="$(OBJS)" conf/test-upgrade.sh "$(FROM)"
+
 test-asan: packages-build-run-test
 	@OBJS="$(OBJS)/asan" NGX_SRC="$(NGX_SRC)" conf/test-asan.sh
 
@@ -159,7 +184,8 @@ test-asan: packages-build-run-test
 
 ROWS        =
 SCALE       = 0
-ROUNDS      = 5
+ROUNDS      = $(if $(filter chaos,$(MAKECMDGOALS)),200,5)
+SEED        =
 SECONDS     = 2
 
 bench: packages-build-run-bench
@@ -195,4 +221,4 @@ install: all
 clean:
 	rm -rf $(OBJS)
 
-.PHONY: all help static run unit test test-asan bench install clean packages-%
+.PHONY: all help static run unit test chaos test-upgrade test-asan bench install clean packages-%

@@ -61,7 +61,7 @@ packages_of()
         ;;
     test)
         # prometheus for its promtool
-        echo curl openssl perl prometheus strace systemd \
+        echo curl openssl perl pgbouncer prometheus strace systemd \
              libcmocka-dev "postgresql-$major-pgtap" \
              libtap-parser-sourcehandler-pgtap-perl
         ;;
@@ -99,6 +99,19 @@ install_packages()
     apt_install \
         || { apt-get update -q >&2 && apt_install; } \
         || die "apt-get could not install them (see above)"
+
+    disable_service pgbouncer
+}
+
+
+# What only the tests need is not to run after the next boot either.
+
+disable_service()
+{
+    case " $missing " in *" $1 "*)
+        systemctl disable "$1" >&2 || update-rc.d "$1" disable >&2 || true
+        ;;
+    esac
 }
 
 

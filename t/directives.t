@@ -372,6 +372,27 @@ sub hosts {
                 "cargo_postgres \"$bad\";");
     }
 
+    for my $attrs (qw(read-write primary)) {
+        accepted("several hosts: $attrs", 'cargo_postgres "host=/run/a,/run/b'
+                 . " target_session_attrs=$attrs\";");
+    }
+
+    for my $attrs (qw(any standby prefer-standby read-only)) {
+        refused("several hosts: $attrs", 'target_session_attrs must be'
+                . ' read-write or primary', 'cargo_postgres "host=/run/a,/run/b'
+                . " target_session_attrs=$attrs\";");
+        accepted("one host: $attrs", 'cargo_postgres "host=/run/a'
+                 . " target_session_attrs=$attrs\";");
+    }
+
+    for my $bad ('host=a,b hostaddr=127.0.0.1',
+                 'host=a hostaddr=127.0.0.1,127.0.0.2')
+    {
+        refused("hosts and addresses: $bad", '"cargo_postgres" directive must'
+                . ' have as many hosts as addresses',
+                "cargo_postgres \"$bad\";");
+    }
+
     refused('a port of letters', '"cargo_postgres" directive has a port that'
             . ' is not a number', 'cargo_postgres "host=/run/x port=x";');
 

@@ -13,6 +13,7 @@ use Digest::SHA ();
 use Test::More;
 
 use Test::Cargo;
+use Test::Cargo::Cache;
 use Test::Cargo::Database;
 use Test::Cargo::Proxy;
 
@@ -20,15 +21,16 @@ use Test::Cargo::Proxy;
 my $SMALL = '/api/v1/crates/confetti/1.0.0/readme';
 my $LARGE = '/api/v1/crates/large/1.0.0/readme';
 
-# Addresses of this test's own, so that PostgreSQL can keep its port number,
-# which is a part of the name of its Unix socket.  At the second PostgreSQL
-# takes no TLS.
-my $TLS = join '.', 127, 1 + $$ % 254, 1 + ($$ >> 8) % 254, 2;
-my $PLAIN = $TLS =~ s/2$/3/r;
-
 my $t = Test::Cargo->new();
 
-prepare_postgres();
+$t->postgres();
+
+# at the second PostgreSQL takes no TLS
+my ($TLS, $PLAIN) = listen_on_tcp($t);
+
+$t->sql('create role cargo_nossl login in role cargo_web');
+
+log_statements($t);
 
 my $token = $t->account('alice');
 my $proxy = Test::Cargo::Proxy->start($t);
@@ -56,38 +58,6 @@ the_first_host_refuses();
 the_first_host_is_read_only();
 
 $t->done();
-
-
-sub prepare_postgres {
-    my $dir = $t->dir();
-
-    $t->postgres();
-    $t->stop_postgres();
-
-    $t->run_ok(command => [
-        qw(openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test),
-        '-keyout', "$dir/pgdata/server.key", '-out', "$dir/pgdata/server.crt",
-    ]);
-
-    chmod 0600, "$dir/pgdata/server.key" or die "chmod: $!\n";
-
-    if ($> == 0) {
-        my ($uid, $gid) = (getpwnam 'postgres')[2, 3];
-
-        chown $uid, $gid, glob("$dir/pgdata/server.*") or die "chown: $!\n";
-    }
-
-    $t->write_file('pgdata/pg_hba.conf', <<"CONF");
-local      all all trust
-hostnossl  all all 127.0.0.0/8 trust
-hostssl    all cargo_nossl 127.0.0.0/8 reject
-hostssl    all all 127.0.0.0/8 trust
-CONF
-
-    $t->configure_postgres(listen_addresses => "$TLS,$PLAIN", ssl => 'on');
-    $t->start_postgres();
-    $t->sql('create role cargo_nossl login in role cargo_web');
-}
 
 
 sub address {
@@ -143,6 +113,11 @@ SQL
 }
 
 
+# A test of the network proves nothing when memory answers.
+
+sub asked_for_readmes { return asked($t, qr/cargo_readme/) }
+
+
 sub is_whole {
     my ($r) = @_;
 
@@ -160,6 +135,7 @@ sub large_documents {
 
     restart($conninfo);
 
+    my $before = asked_for_readmes();
     my ($whole, $seconds) = timed(sub {
         my $n = 0;
 
@@ -176,6 +152,7 @@ sub large_documents {
     });
 
     is($whole, 40, "documents of 2 MB and of 2 kB are whole $name");
+    is(asked_for_readmes() - $before, 40, 'each was asked for');
     cmp_ok($seconds, '<', 8, 'no one waited for the timeout');
     is($t->sql("select bool_and($ssl) from pg_stat_ssl join"
                . ' pg_stat_activity using (pid)'

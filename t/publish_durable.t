@@ -17,6 +17,25 @@ use Test::Cargo::Store;
 
 my $URI = '/api/v1/crates/new';
 
+# Content on disk, the directories, the name, the name on disk; only then the
+# database hears, and only when it has that on disk does anybody else.
+
+my @BLOB = (
+    ['the crate is written in tmp/', qr/write\(\d+<STORE\/tmp\/upload-\w+>/],
+    ['the file is synced', qr/fsync\(\d+<STORE\/tmp\/upload-\w+>/],
+    ['a directory is made', qr/mkdir\w*\(.*"STORE\/[0-9a-f]{2}"/],
+    ['the store is synced', qr/fsync\(\d+<STORE>/],
+    ['another is made in it', qr/mkdir\w*\(.*"STORE\/..\/[0-9a-f]{2}"/],
+    ['the directory is synced', qr/fsync\(\d+<STORE\/[0-9a-f]{2}>/],
+    ['the file gets its name', qr/rename\w*\(.*"STORE\/tmp\/upload-\w+"
+                                  .*"STORE\/..\/..\/[0-9a-f]{64}\.crate"/x],
+    ['the directory in it is synced',
+     qr/fsync\(\d+<STORE\/[0-9a-f]{2}\/[0-9a-f]{2}>/],
+);
+
+my $CALLS = 'trace=write,writev,fsync,fdatasync,mkdir,mkdirat,rename,'
+            . 'renameat,renameat2,sendto';
+
 my $t = Test::Cargo->new();
 
 $t->allow_errors(
@@ -26,7 +45,7 @@ $t->allow_errors(
     qr/worker process \d+ exited on signal 9/,                  # kill -9
 );
 
-$t->postgres();
+$t->postgres(fsync => 1);
 $t->nginx();
 
 my $token = $t->account('alice');
@@ -67,59 +86,126 @@ sub check {
 }
 
 
-# Content on disk, the name, the name on disk; only then the database hears.
+sub strace {
+    my ($path) = grep { -x } map { "$_/strace" } split /:/, $ENV{PATH};
+
+    return $path && ($path, '-f', '-y', '-s', '300', '-e', $CALLS);
+}
+
+
+sub in_order {
+    my ($what, $trace, @steps) = @_;
+
+    my $text = $t->read_file($trace);
+    my $store = quotemeta($t->dir() . '/blobs');
+    my $last = -1;
+    my @wrong;
+
+    # a call that another thread interrupts is told in two lines
+    for my $step (@steps) {
+        my ($name, $call) = @$step;
+
+        $call =~ s/STORE/$store/g;
+
+        my $at = $text =~ $call ? $-[0] : -1;
+
+        push @wrong, $name if $at <= $last;
+        $last = $at if $at > $last;
+    }
+
+    is(join(', ', @wrong), '', "$what: "
+       . join(', then ', map { $_->[0] } @steps)) or diag($text);
+}
+
 
 sub order_on_disk {
-    my ($strace) = grep { -x } map { "$_/strace" } split /:/, $ENV{PATH};
+    my @strace = strace();
 
     SKIP: {
-        skip('NO STRACE: the order of fsync, rename and query is not shown', 6)
-            if !$strace;
+        skip('NO STRACE: the order of fsync, rename and query is not shown', 4)
+            if !@strace;
 
-        my ($worker) = $t->workers();
+        store_of_its_own(@strace);
+        order_of_import(@strace);
+
+        my @pids = ($t->workers(), $t->workers($t->{postgres}));
         my $trace = $t->path('strace.out');
 
         publish('warm');
+        @pids = ($t->workers(), $t->workers($t->{postgres}));
 
         my $pid = $t->spawn(stdout => $t->path('strace.err'), command => [
-            $strace, '-f', '-y', '-s', '300', '-o', $trace, '-p', $worker,
-            '-e', 'trace=write,fsync,rename,renameat,renameat2,sendto' ]);
+            @strace, '-o', $trace, map { ('-p', $_) } @pids ]);
 
         # every thread is attached
         my $attached = $t->wait_for(sub {
+            my @tasks = map { glob("/proc/$_/task/*") } @pids;
             my @traced = grep {
                 $t->read_file("$_/status") =~ /^TracerPid:\s+[1-9]/m
-            } glob("/proc/$worker/task/*");
-            return @traced == (() = glob("/proc/$worker/task/*"));
+            } @tasks;
+            return @traced == @tasks;
         });
 
         skip('STRACE MAY NOT ATTACH: '
-             . $t->read_file('strace.err'), 6) if !$attached;
+             . $t->read_file('strace.err'), 2) if !$attached;
 
-        is(publish('traced')->{status}, 200, 'a publish under strace');
+        my $r = $t->put($URI, new_directory('traced', $t->dir() . '/blobs'),
+                        Authorization => $token);
+
+        is($r->{status}, 200, 'a publish under strace');
 
         $t->terminate($pid, 'INT');
 
-        my $text = $t->read_file('strace.out');
-        my $store = quotemeta($t->dir() . '/blobs');
-
-        # a call that another thread interrupts is told in two lines
-        my %at = map { $_->[0] => $text =~ $_->[1] ? $-[0] : -1 } (
-            ['write', qr/write\(\d+<$store\/tmp\/upload-\w+>/],
-            ['fsync', qr/fsync\(\d+<$store\/tmp\/upload-\w+>/],
-            ['rename', qr/rename\w*\(.*"$store\/tmp\/upload-\w+"
-                          .*"$store\/..\/..\/[0-9a-f]{64}\.crate"/x],
-            ['dir', qr/fsync\(\d+<$store\/[0-9a-f]{2}\/[0-9a-f]{2}>/],
-            ['query', qr/sendto\(.*cargo_publish/],
-        );
-
-        cmp_ok($at{write}, '>=', 0, 'the crate is written in tmp/');
-        cmp_ok($at{fsync}, '>', $at{write}, 'then the file is synced');
-        cmp_ok($at{rename}, '>', $at{fsync}, 'then it gets its name');
-        cmp_ok($at{dir}, '>', $at{rename}, 'then the directory is synced');
-        cmp_ok($at{query}, '>', $at{dir}, 'then the database is asked')
-            or diag(explain(\%at), $text);
+        in_order('a publish', 'strace.out', @BLOB,
+            ['the database is asked', qr/sendto\(.*cargo_publish/],
+            ['its log is synced', qr/f(?:data)?sync\(\d+<\S*\/pg_wal\//],
+            ['the client is told', qr/(?:writev?|sendto)\(.*HTTP\/1\.1 200/]);
     }
+}
+
+
+# A store that is made is made to stay.
+
+sub store_of_its_own {
+    my (@strace) = @_;
+
+    my $store = $t->path('another/blobs');
+    my $conf = $t->read_file('nginx.conf');
+
+    $conf =~ s{cargo_blobs\s+\S+;}{cargo_blobs $store;};
+    $t->write_file('another.conf', $conf);
+
+    my ($rc, $out) = $t->run(merge => 1, command => [
+        @strace, '-o', $t->path('store.out'), $t->nginx_binary(), '-t',
+        '-p', $t->dir() . '/', '-c', $t->path('another.conf'),
+        '-e', $t->path('another.log') ]);
+
+    my $parent = quotemeta($t->dir() . '/another');
+
+    in_order('a new store', 'store.out',
+             ['it is made', qr/mkdir\w*\(.*"$parent\/blobs"/],
+             ['its parent is synced', qr/fsync\(\d+<$parent>/]);
+}
+
+
+sub order_of_import {
+    my (@strace) = @_;
+
+    my $body = new_directory('imported', $t->dir() . '/blobs');
+    my ($json, $crate) = unpack 'V/a* V/a*', $body;
+
+    $t->write_file('crates/imported-1.0.0.crate', $crate);
+
+    my ($rc, $out) = $t->run(merge => 1, command => [
+        @strace, '-o', $t->path('import.out'), $t->objs() . '/cargoctl',
+        'import', $t->path('crates'), '--registry', 'main', '--owner',
+        'alice', '--blobs', $t->dir() . '/blobs', '--database',
+        $t->conninfo('cargo') ]);
+
+    is($rc, 0, 'an import under strace') or diag($out);
+
+    in_order('an import', 'import.out', @BLOB,
+             ['the database is asked', qr/sendto\(.*import_/]);
 }
 
 

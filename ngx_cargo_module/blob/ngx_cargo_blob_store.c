@@ -9,6 +9,7 @@
 
 static ngx_int_t ngx_cargo_blob_make_dir(ngx_cycle_t *cycle, char *path,
     ngx_uid_t user);
+static ngx_int_t ngx_cargo_blob_sync_parent(ngx_cycle_t *cycle, char *path);
 static ngx_uint_t ngx_cargo_blob_foreign(const char *path);
 
 
@@ -52,9 +53,13 @@ ngx_cargo_blob_make_dir(ngx_cycle_t *cycle, char *path, ngx_uid_t user)
 {
     ngx_file_info_t  fi;
 
-    if (ngx_create_dir(path, 0755) == NGX_FILE_ERROR
-        && ngx_errno != NGX_EEXIST)
-    {
+    if (ngx_create_dir(path, 0755) != NGX_FILE_ERROR) {
+
+        if (ngx_cargo_blob_sync_parent(cycle, path) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+    } else if (ngx_errno != NGX_EEXIST) {
         ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
                       "cargo_blobs: cannot make the directory \"%s\"", path);
         return NGX_ERROR;
@@ -78,6 +83,44 @@ ngx_cargo_blob_make_dir(ngx_cycle_t *cycle, char *path, ngx_uid_t user)
     }
 
     return NGX_OK;
+}
+
+
+/* a directory that is lost with the power takes with it what is in there */
+
+static ngx_int_t
+ngx_cargo_blob_sync_parent(ngx_cycle_t *cycle, char *path)
+{
+    int        rc;
+    char      *slash, saved;
+    ngx_fd_t   fd;
+
+    slash = strrchr(path, '/');
+
+    if (slash == NULL) {
+        return NGX_OK;
+    }
+
+    /* with the slash, since the parent may be the root */
+
+    saved = slash[1];
+    slash[1] = '\0';
+
+    fd = ngx_open_file(path, O_RDONLY|O_DIRECTORY, 0, 0);
+    rc = (fd == NGX_INVALID_FILE) ? -1 : fsync(fd);
+
+    if (rc == -1) {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
+                      "cargo_blobs: cannot sync \"%s\" to disk", path);
+    }
+
+    if (fd != NGX_INVALID_FILE) {
+        (void) ngx_close_file(fd);
+    }
+
+    slash[1] = saved;
+
+    return rc == -1 ? NGX_ERROR : NGX_OK;
 }
 
 

@@ -24,6 +24,8 @@ static int cargo_blob_settle(cargo_blob_t *blob, char *path,
     size_t store_len);
 static int cargo_blob_make_dirs(cargo_blob_t *blob, char *path,
     size_t store_len);
+static int cargo_blob_sync_dirs(cargo_blob_t *blob, char *path,
+    size_t store_len);
 static int cargo_blob_sync_dir(cargo_blob_t *blob, char *path, size_t len);
 
 
@@ -208,11 +210,19 @@ cargo_blob_settle(cargo_blob_t *blob, char *path, size_t store_len)
         return cargo_blob_failed(blob, "setting the mode of");
     }
 
+    /*
+     * Before the content is synced: one commit of the file system's journal
+     * then takes both, and the directories are found on disk.
+     */
+    if (cargo_blob_make_dirs(blob, path, store_len) != 0) {
+        return -1;
+    }
+
     if (fsync(blob->fd) == -1) {
         return cargo_blob_failed(blob, "fsync of");
     }
 
-    if (cargo_blob_make_dirs(blob, path, store_len) != 0) {
+    if (cargo_blob_sync_dirs(blob, path, store_len) != 0) {
         return -1;
     }
 
@@ -242,13 +252,24 @@ cargo_blob_make_dirs(cargo_blob_t *blob, char *path, size_t store_len)
         if (rc == -1 && errno != EEXIST) {
             return cargo_blob_failed(blob, "making a directory for");
         }
+    }
 
-        /*
-         * Also if it was there: somebody else may have made it a moment ago
-         * and not have come to this point yet.
-         */
+    return 0;
+}
 
-        if (cargo_blob_sync_dir(blob, path, len - 3) != 0) {
+
+/*
+ * Also those that were there: somebody else may have made them a moment ago
+ * and not have come to this point yet.
+ */
+
+static int
+cargo_blob_sync_dirs(cargo_blob_t *blob, char *path, size_t store_len)
+{
+    size_t  len;
+
+    for (len = store_len; len <= store_len + 3; len += 3) {
+        if (cargo_blob_sync_dir(blob, path, len) != 0) {
             return -1;
         }
     }

@@ -26,6 +26,8 @@ typedef struct {
     size_t         recorded;    /* migrations that the database had */
     size_t         applied;     /* by this run */
     int            replaced;
+    unsigned       tries;       /* that found a table in use */
+    int            busy;        /* the last one did */
     const char    *restored;    /* the backup that it is of; NULL: none */
 } ctl_migrate_t;
 
@@ -33,11 +35,14 @@ typedef struct {
 ctl_rc_t ctl_migrate_files(ctl_migrate_t *m);
 void ctl_migrate_free(ctl_migrate_t *m);
 
-/* one at a time: waits for another one to end */
+/* one at a time: waits for another one to end; then set lock_timeout */
 ctl_rc_t ctl_migrate_begin(ctl_t *ctl);
 
 ctl_rc_t ctl_migrate_tables(ctl_migrate_t *m);
 ctl_rc_t ctl_migrate_functions(ctl_migrate_t *m);
+
+/* the index documents that migrations do not store, a few at a time */
+ctl_rc_t ctl_migrate_documents(ctl_t *ctl);
 
 
 #endif /* CTL_MIGRATE_H */

@@ -384,14 +384,18 @@ ctl_restore_database(ctl_backup_t *backup, ctl_migrate_t *migrate)
 
     ctl = backup->ctl;
 
-    if ((rc = ctl_database_run(ctl, "create schema if not exists"
-                                    " cargo_restore")) != CTL_DONE
+    /* nobody is served whom it would keep waiting: autovacuum gives way */
+
+    if ((rc = ctl_database_run(ctl, "set lock_timeout = '10s'")) != CTL_DONE
+        || (rc = ctl_database_run(ctl, "create schema if not exists"
+                                       " cargo_restore")) != CTL_DONE
         || (rc = ctl_database_run(ctl, CTL_RESTORE_DROP)) != CTL_DONE
         || (rc = ctl_migrate_tables(migrate)) != CTL_DONE
         || (rc = ctl_database_run(ctl, CTL_RESTORE_DROP)) != CTL_DONE
         || (rc = ctl_restore_dump(backup)) != CTL_DONE
         || (rc = ctl_migrate_tables(migrate)) != CTL_DONE
-        || (rc = ctl_migrate_functions(migrate)) != CTL_DONE)
+        || (rc = ctl_migrate_functions(migrate)) != CTL_DONE
+        || (rc = ctl_migrate_documents(ctl)) != CTL_DONE)
     {
         return rc;
     }

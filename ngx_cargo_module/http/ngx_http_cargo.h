@@ -85,6 +85,7 @@ typedef enum {
     NGX_HTTP_CARGO_DELETE_VERSION,
     NGX_HTTP_CARGO_FOLLOW_CRATE,
     NGX_HTTP_CARGO_REFUSE_WRITE,
+    NGX_HTTP_CARGO_RING,
     NGX_HTTP_CARGO_LISTEN,
     NGX_HTTP_CARGO_CHANGES,
     NGX_HTTP_CARGO_READY_TO_READ,
@@ -538,6 +539,18 @@ void ngx_http_cargo_log_request(ngx_http_request_t *r);
 /* what is answered with an error: a line, and the id of the request */
 ngx_int_t ngx_http_cargo_log_error(ngx_http_request_t *r,
     ngx_http_cargo_ctx_t *ctx);
+
+
+/* ngx_http_cargo_interface.c */
+
+/* one more whenever ngx_http_cargo_statements[] changes: sql/functions/ too */
+#define NGX_HTTP_CARGO_INTERFACE  1
+
+/* what the database said that it serves; NULL: not even that it knows */
+void ngx_http_cargo_interface(json_t *answer);
+
+/* the database cannot know what it was asked for: what to answer; or NULL */
+const ngx_str_t *ngx_http_cargo_misfit(ngx_cargo_pg_job_t *job);
 
 
 /* ngx_http_cargo_changes.c */

@@ -21,6 +21,8 @@ static int ngx_libc_cdecl ngx_http_cargo_changes_compare(const void *one,
     const void *two);
 static void ngx_http_cargo_change(json_t *change);
 static ngx_str_t ngx_http_cargo_change_name(json_t *change, size_t i);
+static void ngx_http_cargo_ring(void);
+static void ngx_http_cargo_rung(ngx_cargo_pg_job_t *job);
 static void ngx_http_cargo_invalidate_registry(cargo_zone_t *zone,
     ngx_str_t *registry);
 static void ngx_http_cargo_invalidate_crate(cargo_zone_t *zone,
@@ -44,6 +46,9 @@ static u_char       ngx_http_cargo_changes_buffer[NGX_CARGO_SHM_SINCE];
 /* of the last answer, in order: what the next one tells again */
 static int64_t     *ngx_http_cargo_changes_ids;
 static size_t       ngx_http_cargo_changes_nids;
+
+static ngx_uint_t   ngx_http_cargo_ringing;
+static ngx_uint_t   ngx_http_cargo_ring_again;
 
 
 void
@@ -82,6 +87,10 @@ ngx_http_cargo_changes_heard(ngx_cargo_pg_job_t *job)
     ngx_str_t   body;
 
     if (job->outcome != NGX_CARGO_PG_DONE) {
+        if (ngx_http_cargo_misfit(job)) {
+            ngx_http_cargo_interface(NULL);
+        }
+
         return;
     }
 
@@ -94,6 +103,8 @@ ngx_http_cargo_changes_heard(ngx_cargo_pg_job_t *job)
                       "read; is the database migrated with the cargoctl of "
                       "this module?");
     }
+
+    ngx_http_cargo_interface(answer);
 
     json_decref(answer);
 }
@@ -274,11 +285,52 @@ ngx_http_cargo_written(ngx_http_request_t *r, ngx_cargo_pg_job_t *job,
         ngx_http_cargo_invalidate_registry(zone, &ctx->registry);
         break;
 
+    case NGX_HTTP_CARGO_PUBLISH:
+        ngx_http_cargo_ring();
+        break;
+
     default:
         break;
     }
 
     ngx_http_cargo_invalidate_crate(zone, &ctx->registry, &ctx->crate);
+}
+
+
+/*
+ * One bell under way tells of all that was committed before it was sent; what
+ * no bell tells of is found when the log is read next.
+ */
+
+static void
+ngx_http_cargo_ring(void)
+{
+    ngx_cargo_pg_job_t  *job;
+
+    if (ngx_http_cargo_ringing) {
+        ngx_http_cargo_ring_again = 1;
+        return;
+    }
+
+    job = ngx_cargo_pg_job_create(
+                              &ngx_http_cargo_statements[NGX_HTTP_CARGO_RING],
+                              ngx_http_cargo_rung, NULL);
+
+    if (job && ngx_cargo_pg_submit(job) == NGX_OK) {
+        ngx_http_cargo_ringing = 1;
+    }
+}
+
+
+static void
+ngx_http_cargo_rung(ngx_cargo_pg_job_t *job)
+{
+    ngx_http_cargo_ringing = 0;
+
+    if (ngx_http_cargo_ring_again) {
+        ngx_http_cargo_ring_again = 0;
+        ngx_http_cargo_ring();
+    }
 }
 
 

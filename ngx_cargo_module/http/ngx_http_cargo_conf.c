@@ -184,8 +184,8 @@ ngx_http_cargo_create_main_conf(ngx_conf_t *cf)
      * set by ngx_pcalloc():
      *
      *     mcf->conninfo = { 0, NULL };
-     *     mcf->pg.keywords = NULL;
-     *     mcf->pg.values = NULL;
+     *     mcf->pg.servers.n = 0;
+     *     mcf->pg.listen_servers.n = 0;
      *     mcf->shm = NULL;
      *     mcf->metrics = NULL;
      */

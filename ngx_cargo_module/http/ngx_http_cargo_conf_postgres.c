@@ -19,7 +19,7 @@ ngx_http_cargo_postgres(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     value = cf->args->elts;
     mcf->conninfo = value[1];
 
-    return ngx_cargo_pg_parse_conninfo(cf, &mcf->pg, &mcf->conninfo);
+    return ngx_cargo_pg_parse_conninfo(cf, &mcf->pg.servers, &mcf->conninfo);
 }
 
 
@@ -28,24 +28,15 @@ ngx_http_cargo_postgres_listen(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_cargo_main_conf_t *mcf = conf;
 
-    char                 *rv;
-    ngx_str_t            *value;
-    ngx_cargo_pg_conf_t   pcf;
+    ngx_str_t  *value;
 
-    if (mcf->pg.listen_keywords) {
+    if (mcf->pg.listen_servers.n) {
         return "is duplicate";
     }
 
     value = cf->args->elts;
 
-    rv = ngx_cargo_pg_parse_conninfo(cf, &pcf, &value[1]);
-
-    if (rv == NGX_CONF_OK) {
-        mcf->pg.listen_keywords = pcf.keywords;
-        mcf->pg.listen_values = pcf.values;
-    }
-
-    return rv;
+    return ngx_cargo_pg_parse_conninfo(cf, &mcf->pg.listen_servers, &value[1]);
 }
 
 

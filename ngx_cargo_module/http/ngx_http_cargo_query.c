@@ -16,7 +16,6 @@ static void ngx_http_cargo_answered(ngx_cargo_pg_job_t *job);
 static void ngx_http_cargo_recognised(ngx_http_request_t *r,
     ngx_cargo_pg_job_t *job);
 static ngx_uint_t ngx_http_cargo_may_pass(const char *sqlstate);
-static ngx_uint_t ngx_http_cargo_not_ready(const char *sqlstate);
 
 
 const ngx_cargo_pg_statement_t  ngx_http_cargo_statements[] = {
@@ -27,7 +26,7 @@ const ngx_cargo_pg_statement_t  ngx_http_cargo_statements[] = {
 
     { "cargo_publish",
       "select * from cargo.publish(" NGX_HTTP_CARGO_CALLER
-      ", $5, $6, $7, $8, $9, $10)", 10, 1 },
+      ", $5, $6, $7, $8, $9, $10, false)", 10, 1 },
 
     { "cargo_yank",
       "select * from cargo.yank(" NGX_HTTP_CARGO_CALLER
@@ -107,6 +106,8 @@ const ngx_cargo_pg_statement_t  ngx_http_cargo_statements[] = {
     { "cargo_refuse_write",
       "select * from cargo.refuse_write(" NGX_HTTP_CARGO_CALLER
       ", $5, $6, $7, $8, $9)", 9, 1 },
+
+    { "cargo_ring", "select * from cargo.ring()", 0, 0 },
 
     { "cargo_listen", "listen cargo_changes", 0, 0, 1 },
 
@@ -346,8 +347,9 @@ void
 ngx_http_cargo_read_answer(ngx_cargo_pg_job_t *job, ngx_uint_t reads,
     ngx_http_cargo_answer_t *answer)
 {
-    ngx_str_t  status;
-    ngx_int_t  n;
+    ngx_str_t         status;
+    ngx_int_t         n;
+    const ngx_str_t  *why;
 
     answer->job = job;
 
@@ -361,24 +363,16 @@ ngx_http_cargo_read_answer(ngx_cargo_pg_job_t *job, ngx_uint_t reads,
     }
 
     if (job->outcome == NGX_CARGO_PG_FAILED
-        && ngx_http_cargo_not_ready(ngx_cargo_pg_sqlstate(job)))
-    {
-        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
-                      "cargo: the database is not the one that this module "
-                      "needs: run \"cargoctl migrate\", unless it is being "
-                      "restored at this moment");
-
-        answer->status = NGX_HTTP_SERVICE_UNAVAILABLE;
-        ngx_str_set(&answer->body,
-                    "the registry's database is not ready: it is being "
-                    "restored, or was not set up; nothing was changed, try "
-                    "again later");
-        return;
-    }
-
-    if (job->outcome == NGX_CARGO_PG_FAILED
         && !ngx_http_cargo_may_pass(ngx_cargo_pg_sqlstate(job)))
     {
+        why = ngx_http_cargo_misfit(job);
+
+        if (why) {
+            answer->status = NGX_HTTP_SERVICE_UNAVAILABLE;
+            answer->body = *why;
+            return;
+        }
+
         answer->status = NGX_HTTP_INTERNAL_SERVER_ERROR;
         ngx_str_set(&answer->body,
                     "the registry's database refused the request; nothing "
@@ -427,30 +421,18 @@ ngx_http_cargo_recognised(ngx_http_request_t *r, ngx_cargo_pg_job_t *job)
 }
 
 
-/* classes of SQLSTATE: rollback, resources, intervention; lock timeout */
+/*
+ * Classes of SQLSTATE: connection (of a pooler), rollback, resources,
+ * intervention; read-only, lock timeout.
+ */
 
 static ngx_uint_t
 ngx_http_cargo_may_pass(const char *sqlstate)
 {
-    return ngx_strncmp(sqlstate, "40", 2) == 0
+    return ngx_strncmp(sqlstate, "08", 2) == 0
+           || ngx_strncmp(sqlstate, "40", 2) == 0
            || ngx_strncmp(sqlstate, "53", 2) == 0
            || ngx_strncmp(sqlstate, "57", 2) == 0
+           || ngx_strcmp(sqlstate, "25006") == 0
            || ngx_strcmp(sqlstate, "55P03") == 0;
-}
-
-
-/*
- * No such schema, function, type, table, column; no right to it, as until
- * the end of a restore.
- */
-
-static ngx_uint_t
-ngx_http_cargo_not_ready(const char *sqlstate)
-{
-    return ngx_strcmp(sqlstate, "3F000") == 0
-           || ngx_strcmp(sqlstate, "42501") == 0
-           || ngx_strcmp(sqlstate, "42883") == 0
-           || ngx_strcmp(sqlstate, "42704") == 0
-           || ngx_strcmp(sqlstate, "42P01") == 0
-           || ngx_strcmp(sqlstate, "42703") == 0;
 }

@@ -29,6 +29,8 @@ _Static_assert(NGX_HTTP_CARGO_HEAD_THING <= CARGO_ZONE_HEAD
 
 static ngx_int_t ngx_http_cargo_snapshot_source(
     ngx_http_cargo_main_conf_t *mcf, ngx_log_t *log);
+static ngx_int_t ngx_http_cargo_snapshot_server(EVP_MD_CTX *md,
+    const char **keywords, const char **values);
 static ngx_uint_t ngx_http_cargo_snapshot_pack(ngx_cargo_shm_t *shm,
     cargo_snapshot_entry_t *entry, u_char *head);
 static ngx_uint_t ngx_http_cargo_snapshot_kept(ngx_cargo_shm_t *shm,
@@ -96,34 +98,21 @@ static ngx_int_t
 ngx_http_cargo_snapshot_source(ngx_http_cargo_main_conf_t *mcf,
     ngx_log_t *log)
 {
-    u_char        hash[EVP_MAX_MD_SIZE];
-    EVP_MD_CTX   *md;
-    ngx_int_t     rc;
-    ngx_uint_t    i, j;
-    const char   *value;
+    u_char                   hash[EVP_MAX_MD_SIZE];
+    EVP_MD_CTX              *md;
+    ngx_int_t                rc;
+    ngx_uint_t               i;
+    ngx_cargo_pg_servers_t  *servers;
 
-    static const char *const  names[] = {
-        "host", "hostaddr", "port", "dbname", "service"
-    };
+    servers = &mcf->pg.servers;
 
     md = EVP_MD_CTX_new();
     rc = (md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1) ? NGX_OK
                                                                 : NGX_ERROR;
 
-    for (i = 0; rc == NGX_OK && mcf->pg.keywords[i]; i++) {
-        for (j = 0; j < sizeof(names) / sizeof(names[0]); j++) {
-
-            value = mcf->pg.values[i];
-
-            if (value && ngx_strcmp(mcf->pg.keywords[i], names[j]) == 0
-                && (EVP_DigestUpdate(md, names[j], ngx_strlen(names[j]) + 1)
-                    != 1
-                    || EVP_DigestUpdate(md, value, ngx_strlen(value) + 1)
-                       != 1))
-            {
-                rc = NGX_ERROR;
-            }
-        }
+    for (i = 0; rc == NGX_OK && i < servers->n; i++) {
+        rc = ngx_http_cargo_snapshot_server(md, servers->keywords,
+                                            servers->values[i]);
     }
 
     if (rc == NGX_OK && EVP_DigestFinal_ex(md, hash, NULL) == 1) {
@@ -139,6 +128,36 @@ ngx_http_cargo_snapshot_source(ngx_http_cargo_main_conf_t *mcf,
     EVP_MD_CTX_free(md);
 
     return rc;
+}
+
+
+static ngx_int_t
+ngx_http_cargo_snapshot_server(EVP_MD_CTX *md, const char **keywords,
+    const char **values)
+{
+    ngx_uint_t   i, j;
+    const char  *value;
+
+    static const char *const  names[] = {
+        "host", "hostaddr", "port", "dbname", "service"
+    };
+
+    for (i = 0; keywords[i]; i++) {
+        value = values[i];
+
+        for (j = 0; j < sizeof(names) / sizeof(names[0]); j++) {
+            if (value && ngx_strcmp(keywords[i], names[j]) == 0
+                && (EVP_DigestUpdate(md, names[j], ngx_strlen(names[j]) + 1)
+                    != 1
+                    || EVP_DigestUpdate(md, value, ngx_strlen(value) + 1)
+                       != 1))
+            {
+                return NGX_ERROR;
+            }
+        }
+    }
+
+    return NGX_OK;
 }
 
 

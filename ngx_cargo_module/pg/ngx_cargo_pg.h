@@ -12,7 +12,8 @@
  * until its handler has returned; the result belongs to the job and goes with
  * it.  Parameters are copied.
  *
- * Always true: at most one connection of a pool is being opened at a time;
+ * Always true: at most one connection of a pool is being opened at a time,
+ * to one server after the other, beginning with the one that was there last;
  * jobs wait in order; a read whose connection broke is sent once more, a
  * write never, since nobody knows whether it was committed; the time a job
  * may take counts from its submission.  A database that is down is a state,
@@ -56,14 +57,23 @@ typedef struct {
 } ngx_cargo_pg_statement_t;
 
 
+/*
+ * What a connection string names, each server by itself: libpq would wait for
+ * one that is silent and never ask the next.  Arrays for
+ * PQconnectStartParams(), ended by NULL; one of values for each server.
+ */
 typedef struct {
-    /* arrays for PQconnectStartParams(), ended by NULL */
     const char                    **keywords;
-    const char                    **values;
+    const char                   ***values;
+    ngx_uint_t                      n;
+} ngx_cargo_pg_servers_t;
 
-    /* of the listener, which a pooler may not be between */
-    const char                    **listen_keywords;
-    const char                    **listen_values;
+
+typedef struct {
+    ngx_cargo_pg_servers_t          servers;
+
+    /* of the listener, which a pooler may not be between; n 0: the same */
+    ngx_cargo_pg_servers_t          listen_servers;
 
     const ngx_cargo_pg_statement_t *statements;
 
@@ -144,11 +154,12 @@ typedef struct {
 
 /*
  * Parses a conninfo string into the arrays; names of hosts are resolved now,
- * since libpq would do it in the event loop, blocking.  Returns NGX_CONF_OK
- * or a text for the configuration error.
+ * since libpq would do it in the event loop, blocking.  Of several servers
+ * only one that takes writes is used: what a standby says may be out of date.
+ * Returns NGX_CONF_OK or a text for the configuration error.
  */
-char *ngx_cargo_pg_parse_conninfo(ngx_conf_t *cf, ngx_cargo_pg_conf_t *pcf,
-    ngx_str_t *conninfo);
+char *ngx_cargo_pg_parse_conninfo(ngx_conf_t *cf,
+    ngx_cargo_pg_servers_t *servers, ngx_str_t *conninfo);
 
 /*
  * In a worker: connections are opened when the first job comes.  What is done

@@ -21,15 +21,18 @@ static char *ngx_cargo_pg_one_line(const char *message, char *line,
 void
 ngx_cargo_pg_connect(ngx_cargo_pg_connection_t *conn)
 {
-    ngx_cargo_pg_conf_t  *conf;
+    ngx_cargo_pg_conf_t     *conf;
+    ngx_cargo_pg_servers_t  *servers;
 
     conf = conn->pool->conf;
 
     ngx_log_debug1(NGX_LOG_DEBUG_CORE, conn->pool->log, 0,
                    "cargo pg: connecting (%s)", conn->pool->name);
 
-    conn->pg = PQconnectStartParams(conn->pool->keywords, conn->pool->values,
-                                    0);
+    servers = conn->pool->servers;
+
+    conn->pg = PQconnectStartParams(servers->keywords,
+                                    servers->values[conn->pool->server], 0);
 
     if (conn->pg == NULL) {
         ngx_cargo_pg_connect_failed(conn->pool, "out of memory");
@@ -243,11 +246,14 @@ void
 ngx_cargo_pg_broken(ngx_cargo_pg_connection_t *conn, const char *what)
 {
     char                 line[512];
+    ngx_uint_t           level;
     ngx_queue_t         *q, done;
     ngx_cargo_pg_job_t  *job;
 
-    ngx_log_error((conn->nsent ? NGX_LOG_ERR : NGX_LOG_NOTICE),
-                  conn->pool->log, 0,
+    level = ngx_cargo_pg_complaint(conn->pool, conn->nsent ? NGX_LOG_ERR
+                                                           : NGX_LOG_NOTICE);
+
+    ngx_log_error(level, conn->pool->log, 0,
                   "cargo pg: lost a connection to the database (%s) while "
                   "%s, %ui answers outstanding: %s",
                   conn->pool->name, what, conn->nsent,
@@ -305,6 +311,38 @@ ngx_cargo_pg_flush(ngx_cargo_pg_connection_t *conn)
     }
 
     return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_cargo_pg_gone(ngx_cargo_pg_connection_t *conn)
+{
+    char        byte;
+    ssize_t     n;
+    ngx_uint_t  i;
+
+    n = recv(PQsocket(conn->pg), &byte, 1, MSG_PEEK|MSG_DONTWAIT);
+
+    if (n <= 0) {
+        return n == 0 || (ngx_socket_errno != NGX_EAGAIN
+                          && ngx_socket_errno != NGX_EINTR);
+    }
+
+    /* while answers are awaited, their event has to find them in the socket */
+
+    if (conn->nsent) {
+        return 0;
+    }
+
+    /* at first the last words, then the end */
+
+    for (i = 0; i < 2; i++) {
+        if (PQconsumeInput(conn->pg) != 1) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -421,6 +459,9 @@ ngx_cargo_pg_timer_handler(ngx_event_t *ev)
                                    "cargo_postgres_connect_timeout");
         return;
     }
+
+    /* with the power it lost, a server says no goodbye */
+    ngx_cargo_pg_next_server(conn->pool);
 
     ngx_cargo_pg_broken(conn, "waiting for a job that timed out");
 }

@@ -15,10 +15,18 @@ typedef struct {
 
 static const char *ngx_cargo_pg_option(PQconninfoOption *options,
     const char *keyword);
-static char *ngx_cargo_pg_params(ngx_conf_t *cf, ngx_cargo_pg_conf_t *pcf,
-    PQconninfoOption *options, ngx_cargo_pg_hosts_t *list);
-static const char *ngx_cargo_pg_resolved(PQconninfoOption *option,
+static char *ngx_cargo_pg_servers(ngx_conf_t *cf,
+    ngx_cargo_pg_servers_t *servers, PQconninfoOption *options,
     ngx_cargo_pg_hosts_t *list);
+static ngx_uint_t ngx_cargo_pg_takes_writes(PQconninfoOption *options);
+static const char **ngx_cargo_pg_params(ngx_conf_t *cf,
+    ngx_cargo_pg_servers_t *servers, PQconninfoOption *options,
+    ngx_cargo_pg_hosts_t *list, ngx_uint_t server);
+static char *ngx_cargo_pg_param(ngx_conf_t *cf, PQconninfoOption *option,
+    ngx_cargo_pg_hosts_t *list, ngx_uint_t server);
+static ngx_uint_t ngx_cargo_pg_count_servers(ngx_str_t *list);
+static ngx_str_t ngx_cargo_pg_item(ngx_str_t *list, ngx_uint_t i);
+static void ngx_cargo_pg_set_list(ngx_str_t *list, const char *text);
 static char *ngx_cargo_pg_resolve(ngx_conf_t *cf, const char *hosts,
     const char *ports, ngx_cargo_pg_hosts_t *list);
 static char *ngx_cargo_pg_add_host(ngx_conf_t *cf, ngx_str_t *host,
@@ -26,7 +34,7 @@ static char *ngx_cargo_pg_add_host(ngx_conf_t *cf, ngx_str_t *host,
 static char *ngx_cargo_pg_append(ngx_conf_t *cf, ngx_str_t *list,
     ngx_str_t *item, ngx_uint_t first);
 static ngx_str_t ngx_cargo_pg_next_item(const char **list);
-static char *ngx_cargo_pg_dup(ngx_conf_t *cf, const char *text);
+static char *ngx_cargo_pg_dup(ngx_conf_t *cf, ngx_str_t *text);
 
 
 /* not the administrator's: what the module needs of libpq */
@@ -36,15 +44,20 @@ static const char  *ngx_cargo_pg_defaults[][2] = {
     { "client_encoding", "UTF8" },
 
     /* asking for Kerberos blocks, and "prefer" is libpq's default */
-    { "gssencmode", "disable" }
+    { "gssencmode", "disable" },
+
+    { "target_session_attrs", "read-write" }
 };
+
+/* the last one, for several servers alone */
+#define NGX_CARGO_PG_WRITES    3
 
 #define NGX_CARGO_PG_NDEFAULTS                                                \
     (sizeof(ngx_cargo_pg_defaults) / sizeof(ngx_cargo_pg_defaults[0]))
 
 
 char *
-ngx_cargo_pg_parse_conninfo(ngx_conf_t *cf, ngx_cargo_pg_conf_t *pcf,
+ngx_cargo_pg_parse_conninfo(ngx_conf_t *cf, ngx_cargo_pg_servers_t *servers,
     ngx_str_t *conninfo)
 {
     char                  *rv, *error;
@@ -70,10 +83,18 @@ ngx_cargo_pg_parse_conninfo(ngx_conf_t *cf, ngx_cargo_pg_conf_t *pcf,
         rv = ngx_cargo_pg_resolve(cf, ngx_cargo_pg_option(options, "host"),
                                   ngx_cargo_pg_option(options, "port"),
                                   &list);
+
+    } else {
+        ngx_cargo_pg_set_list(&list.host,
+                              ngx_cargo_pg_option(options, "host"));
+        ngx_cargo_pg_set_list(&list.hostaddr,
+                              ngx_cargo_pg_option(options, "hostaddr"));
+        ngx_cargo_pg_set_list(&list.port,
+                              ngx_cargo_pg_option(options, "port"));
     }
 
     if (rv == NGX_CONF_OK) {
-        rv = ngx_cargo_pg_params(cf, pcf, options, &list);
+        rv = ngx_cargo_pg_servers(cf, servers, options, &list);
     }
 
     PQconninfoFree(options);
@@ -95,15 +116,33 @@ ngx_cargo_pg_option(PQconninfoOption *options, const char *keyword)
 }
 
 
-/* the administrator's values come after ours, and win */
-
 static char *
-ngx_cargo_pg_params(ngx_conf_t *cf, ngx_cargo_pg_conf_t *pcf,
+ngx_cargo_pg_servers(ngx_conf_t *cf, ngx_cargo_pg_servers_t *servers,
     PQconninfoOption *options, ngx_cargo_pg_hosts_t *list)
 {
-    size_t             n, i, j;
-    const char        *value;
+    size_t             n;
+    ngx_uint_t         i, hosts, addrs, ports;
     PQconninfoOption  *o;
+
+    hosts = ngx_cargo_pg_count_servers(&list->host);
+    addrs = ngx_cargo_pg_count_servers(&list->hostaddr);
+    ports = ngx_cargo_pg_count_servers(&list->port);
+
+    servers->n = addrs ? addrs : ngx_max(hosts, 1);
+
+    if (hosts && hosts != servers->n) {
+        return "must have as many hosts as addresses of hosts";
+    }
+
+    if (ports > 1 && ports != servers->n) {
+        return NGX_CARGO_PG_PORTS;
+    }
+
+    if (servers->n > 1 && !ngx_cargo_pg_takes_writes(options)) {
+        return "names several hosts, and one that takes writes is looked for: "
+               "target_session_attrs must be read-write or primary, or left "
+               "out";
+    }
 
     n = NGX_CARGO_PG_NDEFAULTS + 1;
 
@@ -111,61 +150,108 @@ ngx_cargo_pg_params(ngx_conf_t *cf, ngx_cargo_pg_conf_t *pcf,
         n++;
     }
 
-    pcf->keywords = ngx_pcalloc(cf->pool, n * sizeof(char *));
-    pcf->values = ngx_pcalloc(cf->pool, n * sizeof(char *));
+    servers->keywords = ngx_pcalloc(cf->pool, n * sizeof(char *));
+    servers->values = ngx_pcalloc(cf->pool, servers->n * sizeof(char **));
 
-    if (pcf->keywords == NULL || pcf->values == NULL) {
+    if (servers->keywords == NULL || servers->values == NULL) {
         return NGX_CONF_ERROR;
     }
 
-    i = 0;
-
-    for (j = 0; j < NGX_CARGO_PG_NDEFAULTS; j++, i++) {
-        pcf->keywords[i] = ngx_cargo_pg_defaults[j][0];
-        pcf->values[i] = ngx_cargo_pg_defaults[j][1];
-    }
-
-    for (o = options; o->keyword; o++) {
-        value = ngx_cargo_pg_resolved(o, list);
-
-        if (value == NULL) {
-            continue;
-        }
-
-        pcf->keywords[i] = ngx_cargo_pg_dup(cf, o->keyword);
-        pcf->values[i] = ngx_cargo_pg_dup(cf, value);
-
-        if (pcf->keywords[i] == NULL || pcf->values[i] == NULL) {
+    for (i = 0; i < servers->n; i++) {
+        servers->values[i] = ngx_cargo_pg_params(cf, servers, options, list,
+                                                 i);
+        if (servers->values[i] == NULL) {
             return NGX_CONF_ERROR;
         }
-
-        i++;
     }
 
     return NGX_CONF_OK;
 }
 
 
-static const char *
-ngx_cargo_pg_resolved(PQconninfoOption *option, ngx_cargo_pg_hosts_t *list)
+static ngx_uint_t
+ngx_cargo_pg_takes_writes(PQconninfoOption *options)
 {
-    if (list->host.data == NULL) {
-        return option->val;
+    const char  *attrs;
+
+    attrs = ngx_cargo_pg_option(options, "target_session_attrs");
+
+    return attrs == NULL
+           || ngx_strcmp(attrs, "read-write") == 0
+           || ngx_strcmp(attrs, "primary") == 0;
+}
+
+
+/* the administrator's values come after ours, and win */
+
+static const char **
+ngx_cargo_pg_params(ngx_conf_t *cf, ngx_cargo_pg_servers_t *servers,
+    PQconninfoOption *options, ngx_cargo_pg_hosts_t *list, ngx_uint_t server)
+{
+    size_t              n, i;
+    ngx_str_t           keyword;
+    const char        **values;
+    PQconninfoOption   *o;
+
+    n = NGX_CARGO_PG_NDEFAULTS + 1;
+
+    for (o = options; o->keyword; o++) {
+        n++;
     }
+
+    values = ngx_pcalloc(cf->pool, n * sizeof(char *));
+    if (values == NULL) {
+        return NULL;
+    }
+
+    for (i = 0; i < NGX_CARGO_PG_NDEFAULTS; i++) {
+        servers->keywords[i] = ngx_cargo_pg_defaults[i][0];
+        values[i] = ngx_cargo_pg_defaults[i][1];
+    }
+
+    if (servers->n == 1) {
+        /* the only one there is, whatever it takes */
+        values[NGX_CARGO_PG_WRITES] = "any";
+    }
+
+    for (o = options; o->keyword; o++, i++) {
+        keyword.data = (u_char *) o->keyword;
+        keyword.len = ngx_strlen(o->keyword);
+
+        servers->keywords[i] = ngx_cargo_pg_dup(cf, &keyword);
+        values[i] = ngx_cargo_pg_param(cf, o, list, server);
+
+        if (servers->keywords[i] == NULL || values[i] == NULL) {
+            return NULL;
+        }
+    }
+
+    return values;
+}
+
+
+/* what is not set is empty, which libpq takes for not set */
+
+static char *
+ngx_cargo_pg_param(ngx_conf_t *cf, PQconninfoOption *option,
+    ngx_cargo_pg_hosts_t *list, ngx_uint_t server)
+{
+    ngx_str_t  value;
 
     if (ngx_strcmp(option->keyword, "host") == 0) {
-        return (const char *) list->host.data;
+        value = ngx_cargo_pg_item(&list->host, server);
+
+    } else if (ngx_strcmp(option->keyword, "hostaddr") == 0) {
+        value = ngx_cargo_pg_item(&list->hostaddr, server);
+
+    } else if (ngx_strcmp(option->keyword, "port") == 0) {
+        value = ngx_cargo_pg_item(&list->port, server);
+
+    } else {
+        ngx_cargo_pg_set_list(&value, option->val);
     }
 
-    if (ngx_strcmp(option->keyword, "hostaddr") == 0) {
-        return (const char *) list->hostaddr.data;
-    }
-
-    if (ngx_strcmp(option->keyword, "port") == 0 && option->val) {
-        return (const char *) list->port.data;
-    }
-
-    return option->val;
+    return ngx_cargo_pg_dup(cf, &value);
 }
 
 
@@ -313,20 +399,65 @@ ngx_cargo_pg_next_item(const char **list)
 }
 
 
-static char *
-ngx_cargo_pg_dup(ngx_conf_t *cf, const char *text)
+/* 0: not set */
+
+static ngx_uint_t
+ngx_cargo_pg_count_servers(ngx_str_t *list)
 {
-    size_t   len;
+    size_t      i;
+    ngx_uint_t  n;
+
+    n = list->len ? 1 : 0;
+
+    for (i = 0; i < list->len; i++) {
+        n += (list->data[i] == ',');
+    }
+
+    return n;
+}
+
+
+/* one item is for all */
+
+static ngx_str_t
+ngx_cargo_pg_item(ngx_str_t *list, ngx_uint_t i)
+{
+    ngx_str_t    item;
+    const char  *next;
+
+    if (ngx_cargo_pg_count_servers(list) < 2) {
+        return *list;
+    }
+
+    next = (const char *) list->data;
+
+    do {
+        item = ngx_cargo_pg_next_item(&next);
+    } while (i--);
+
+    return item;
+}
+
+
+static void
+ngx_cargo_pg_set_list(ngx_str_t *list, const char *text)
+{
+    list->data = (u_char *) text;
+    list->len = text ? ngx_strlen(text) : 0;
+}
+
+
+static char *
+ngx_cargo_pg_dup(ngx_conf_t *cf, ngx_str_t *text)
+{
     u_char  *copy;
 
-    len = ngx_strlen(text) + 1;
-
-    copy = ngx_pnalloc(cf->pool, len);
+    copy = ngx_pnalloc(cf->pool, text->len + 1);
     if (copy == NULL) {
         return NULL;
     }
 
-    ngx_memcpy(copy, text, len);
+    *ngx_cpymem(copy, text->data, text->len) = '\0';
 
     return (char *) copy;
 }

@@ -151,6 +151,8 @@ ngx_cargo_pg_job_timer(ngx_event_t *ev)
     job->outcome = NGX_CARGO_PG_TIMED_OUT;
     job->maybe_done = (conn != NULL);
 
+    level = ngx_cargo_pg_complaint(job->connections, level);
+
     ngx_log_error(level, ev->log, 0,
                   "cargo pg: %s took longer than %M ms (%s)",
                   job->statement->name, job->connections->conf->timeout,

@@ -125,11 +125,38 @@ ngx_cargo_pg_listen_ask(void)
 static void
 ngx_cargo_pg_listen_heard(ngx_cargo_pg_job_t *job)
 {
+    ngx_cargo_pg_pool_t  *pool;
+
+    pool = &ngx_cargo_pg_listen_pool;
     ngx_cargo_pg_listen_asked = 0;
+
+    if (pool->outage && job->outcome == NGX_CARGO_PG_DONE) {
+        pool->outage = 0;
+
+        ngx_log_error(NGX_LOG_NOTICE, pool->log, 0,
+                      "cargo pg: changes are heard of again");
+    }
 
     ngx_cargo_pg_listener->heard(job);
 
     if (ngx_cargo_pg_listen_rung) {
         ngx_cargo_pg_listen_ask();
     }
+}
+
+
+ngx_uint_t
+ngx_cargo_pg_complaint(ngx_cargo_pg_pool_t *pool, ngx_uint_t level)
+{
+    if (pool != &ngx_cargo_pg_listen_pool || level > NGX_LOG_ERR) {
+        return level;
+    }
+
+    if (pool->outage) {
+        return NGX_LOG_INFO;
+    }
+
+    pool->outage = 1;
+
+    return level;
 }

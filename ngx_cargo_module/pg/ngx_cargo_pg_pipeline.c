@@ -229,6 +229,21 @@ ngx_cargo_pg_try_again(ngx_cargo_pg_connection_t *conn,
         return 1;
     }
 
+    if (ngx_strcmp(state, "25006") == 0 && conn->pool->servers->n > 1) {
+        /* it takes writes no more: another may */
+        ngx_cargo_pg_renew(conn);
+        return 1;
+    }
+
+    if (ngx_strcmp(state, "42883") == 0 || ngx_strcmp(state, "XX000") == 0) {
+        /* functions were replaced while it was looking them up */
+        if (job->preparing) {
+            conn->prepared &= ~bit;
+        }
+
+        return 1;
+    }
+
     if (job->preparing) {
         conn->prepared &= ~bit;
         return 1;
@@ -241,8 +256,8 @@ ngx_cargo_pg_try_again(ngx_cargo_pg_connection_t *conn,
 
 
 /*
- * A statement cannot be prepared again under its name, and libpq has no way
- * to drop one before PostgreSQL 17: the session ends with its last answer.
+ * The session ends with its last answer.  A statement cannot be prepared again
+ * under its name, and libpq has no way to drop one before PostgreSQL 17.
  */
 
 static void

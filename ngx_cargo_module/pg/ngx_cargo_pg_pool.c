@@ -66,9 +66,8 @@ ngx_cargo_pg_init_worker(ngx_cycle_t *cycle, ngx_cargo_pg_conf_t *pcf,
         return NGX_ERROR;
     }
 
-    if (pcf->listen_keywords) {
-        pool->keywords = pcf->listen_keywords;
-        pool->values = pcf->listen_values;
+    if (pcf->listen_servers.n) {
+        pool->servers = &pcf->listen_servers;
     }
 
     return NGX_OK;
@@ -84,8 +83,7 @@ ngx_cargo_pg_pool_init(ngx_cargo_pg_pool_t *pool, ngx_cycle_t *cycle,
 
     pool->conf = conf;
     pool->log = cycle->log;
-    pool->keywords = conf->keywords;
-    pool->values = conf->values;
+    pool->servers = &conf->servers;
 
     ngx_queue_init(&pool->waiting);
 
@@ -288,6 +286,15 @@ ngx_cargo_pg_dispatch(ngx_cargo_pg_pool_t *pool)
         job = ngx_queue_data(ngx_queue_head(&pool->waiting),
                              ngx_cargo_pg_job_t, queue);
 
+        /* these have one try: a write, and a read that had one before */
+
+        if ((job->statement->writes || job->retried)
+            && ngx_cargo_pg_gone(conn))
+        {
+            ngx_cargo_pg_broken(conn, "about to send");
+            continue;
+        }
+
         ngx_queue_remove(&job->queue);
         pool->nwaiting--;
 
@@ -432,6 +439,9 @@ void
 ngx_cargo_pg_connected(ngx_cargo_pg_pool_t *pool)
 {
     pool->down = 0;
+    pool->refused = 0;
+    pool->why_len = 0;
+
     ngx_cargo_pg_count(pool, &pool->counters->connects);
     ngx_cargo_pg_gauge(pool);
 
@@ -461,19 +471,42 @@ ngx_cargo_pg_answered(ngx_cargo_pg_pool_t *pool)
 }
 
 
+/* a failure when every server has refused, one after the other */
+
 void
 ngx_cargo_pg_connect_failed(ngx_cargo_pg_pool_t *pool, const char *why)
 {
+    u_char      *p, *last;
+    ngx_uint_t   level;
+
     ngx_cargo_pg_count(pool, &pool->counters->connects_failed);
+
+    p = pool->why + pool->why_len;
+    last = pool->why + NGX_CARGO_PG_WHY;
+
+    p = ngx_slprintf(p, last, "%s%s", pool->why_len ? "; " : "", why);
+    pool->why_len = p - pool->why;
+
+    ngx_cargo_pg_next_server(pool);
+
+    if (++pool->refused < pool->servers->n) {
+        ngx_post_event(&pool->dispatch, &ngx_posted_events);
+        return;
+    }
 
     if (!pool->complained) {
         pool->complained = 1;
 
-        ngx_log_error(NGX_LOG_ERR, pool->log, 0,
-                      "cargo pg: cannot connect to the database (%s): %s; "
+        level = ngx_cargo_pg_complaint(pool, NGX_LOG_ERR);
+
+        ngx_log_error(level, pool->log, 0,
+                      "cargo pg: cannot connect to the database (%s): %*s; "
                       "trying again until it is there",
-                      pool->name, why);
+                      pool->name, pool->why_len, pool->why);
     }
+
+    pool->refused = 0;
+    pool->why_len = 0;
 
     /* a server that has no room for one more still serves the others */
 
@@ -490,6 +523,13 @@ ngx_cargo_pg_connect_failed(ngx_cargo_pg_pool_t *pool, const char *why)
     {
         ngx_cargo_pg_fail_waiting(pool);
     }
+}
+
+
+void
+ngx_cargo_pg_next_server(ngx_cargo_pg_pool_t *pool)
+{
+    pool->server = (pool->server + 1) % pool->servers->n;
 }
 
 

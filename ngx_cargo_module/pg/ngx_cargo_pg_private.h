@@ -24,6 +24,10 @@
 #include "ngx_cargo_pg.h"
 
 
+/* what libpq said of servers that could not be had, for one line of a log */
+#define NGX_CARGO_PG_WHY  1024
+
+
 typedef enum {
     NGX_CARGO_PG_DOWN = 0,
     NGX_CARGO_PG_CONNECTING,
@@ -51,8 +55,9 @@ struct ngx_cargo_pg_connection_s {
 struct ngx_cargo_pg_pool_s {
     const char                     *name;
     ngx_cargo_pg_conf_t            *conf;
-    const char                    **keywords;
-    const char                    **values;
+    ngx_cargo_pg_servers_t         *servers;
+    ngx_uint_t                      server;     /* to be asked next */
+    ngx_uint_t                      refused;    /* servers in a row */
     ngx_log_t                      *log;
 
     ngx_queue_t                     waiting;
@@ -77,14 +82,25 @@ struct ngx_cargo_pg_pool_s {
     void                          (*opened)(void);
     void                          (*notified)(void);
 
+    u_char                          why[NGX_CARGO_PG_WHY];
+    size_t                          why_len;
+
     unsigned                        down:1;     /* no connection is left */
     unsigned                        complained:1;
+    unsigned                        outage:1;   /* of the listener's */
 };
 
 
 /* listen.c */
 
 extern ngx_cargo_pg_pool_t  ngx_cargo_pg_listen_pool;
+
+/*
+ * The level of a complaint.  The listener asks every second for ever, and
+ * complains once until it hears something again.
+ */
+ngx_uint_t ngx_cargo_pg_complaint(ngx_cargo_pg_pool_t *pool,
+    ngx_uint_t level);
 
 
 /* connection.c */
@@ -94,6 +110,9 @@ void ngx_cargo_pg_close(ngx_cargo_pg_connection_t *conn);
 
 /* writes out what libpq has buffered; asks for write events if need be */
 ngx_int_t ngx_cargo_pg_flush(ngx_cargo_pg_connection_t *conn);
+
+/* the other side has closed it, and the event for that is still to come */
+ngx_uint_t ngx_cargo_pg_gone(ngx_cargo_pg_connection_t *conn);
 
 /* logs and closes; what was sent is put back or completed as unavailable */
 void ngx_cargo_pg_broken(ngx_cargo_pg_connection_t *conn, const char *what);
@@ -123,6 +142,10 @@ void ngx_cargo_pg_connected(ngx_cargo_pg_pool_t *pool);
 void ngx_cargo_pg_answered(ngx_cargo_pg_pool_t *pool);
 void ngx_cargo_pg_connect_failed(ngx_cargo_pg_pool_t *pool,
     const char *why);
+
+/* the next connection asks another server first */
+void ngx_cargo_pg_next_server(ngx_cargo_pg_pool_t *pool);
+
 void ngx_cargo_pg_retry_later(ngx_cargo_pg_pool_t *pool);
 
 /* the worker exits and the connection is at rest: closes it if it can */

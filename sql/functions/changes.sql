@@ -42,20 +42,38 @@ comment on function cargo.ring() is
     '200 with an empty body.';
 
 
-create or replace function cargo_store.change_epoch()
+create or replace function cargo_store.history()
 returns text
-language sql stable
+language plpgsql stable
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
-    select left(md5(concat_ws(' ', s.system_identifier, c.timeline_id,
-                              'cargo_store.changes'::regclass::oid)), 8)
-      from pg_control_system() s, pg_control_checkpoint() c;
+declare
+    cluster  text := '';
+    timeline text := 'standby';
+begin
+    -- a hosted PostgreSQL may keep it to itself
+    if has_function_privilege('pg_control_system()', 'execute') then
+        select system_identifier::text into cluster from pg_control_system();
+    end if;
+
+    if not pg_is_in_recovery() then
+        timeline := left(pg_walfile_name(pg_current_wal_insert_lsn()), 8);
+    end if;
+
+    -- and which of the logs that have been there: a dump brings another one
+    return left(encode(sha256(convert_to(
+                    concat_ws('/', cluster, timeline,
+                              'cargo_store.changes'::regclass::oid),
+                    'UTF8')), 'hex'), 8);
+end
 $$;
 
-comment on function cargo_store.change_epoch() is
-    'Another one for each log: a restored database has another cluster or '
-    'another table, one that was rolled back or replaced by its standby '
-    'another timeline.  Their transaction numbers say nothing of each other.';
+comment on function cargo_store.history() is
+    'A short name of the sequence of transactions that this log knows.  It '
+    'changes when a standby is promoted: the last transactions of the old '
+    'primary may be unknown to it, and their numbers are given again.  It '
+    'changes when a dump is put back, into this cluster or another one: '
+    'numbers have gone on, and what the log told of since is lost.';
 
 
 create or replace function cargo.changes(
@@ -68,14 +86,18 @@ as $$
 declare
     -- all transactions before it are over, and those not seen yet come later
     next   constant xid8 := pg_snapshot_xmin(pg_current_snapshot());
-    epoch  constant text := change_epoch();
-    seen   constant xid8 := case when split_part(since, ':', 1) = epoch
-                                 then split_part(since, ':', 2)::xid8 end;
+    here   constant text := history();
+    last   xid8;
     behind boolean;
     list   jsonb;
 begin
+    -- "history/transaction", what it cannot read is from somewhere else
+    if since ~ '^[0-9a-f]{8}/[0-9]{1,19}$' and starts_with(since, here) then
+        last := split_part(since, '/', 2)::xid8;
+    end if;
+
     -- a database that has been restored may be behind what was read of it
-    select coalesce(seen not between k.since and next, true)
+    select coalesce(last not between k.since and next, true)
       into behind
       from changes_kept k;
 
@@ -86,16 +108,19 @@ begin
                count(*) > 5000
           into list, behind
           from (select * from changes c
-                 where c.xid >= seen
+                 where c.xid >= last
                  order by c.xid
                  limit 5001) c
                left join registries r on r.id = c.registry_id;
     end if;
 
     status := 200;
-    body := jsonb_build_object('next', epoch || ':' || next, 'all', behind,
+    body := jsonb_build_object('next', here || '/' || next, 'all', behind,
                                'changes', case when behind then '[]'
-                                               else list end);
+                                               else list end,
+                               'interface', (select jsonb_build_array(
+                                                        i.oldest, i.newest)
+                                               from interface() i));
 end
 $$;
 
@@ -106,7 +131,8 @@ comment on function cargo.changes(text) is
     'of it perhaps told before, since sequences and commits have not the same '
     'order; registry null: in every one, crate null: permissions.  all: there '
     'is too much to be told, or it is no longer known: everything has to be '
-    'asked anew.';
+    'asked anew.  "interface": [oldest, newest], see interface().  Modules of '
+    'all versions call this: it must never go away, nor say this otherwise.';
 
 
 create or replace function cargo_store.forget_changes()

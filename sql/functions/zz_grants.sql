@@ -15,4 +15,3 @@ revoke all on type cargo.caller, cargo_store.access, cargo_store.member_role
 grant usage on schema cargo to cargo_web;
 grant usage on type cargo.caller to cargo_web;
 grant execute on all functions in schema cargo to cargo_web;
-grant select on cargo.public_documents to cargo_web;

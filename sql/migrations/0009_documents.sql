@@ -34,17 +34,3 @@ exception
         null;
 end
 $$;
-
--- The one thing that nginx reads without a function, which would cost more
--- than the read: what anybody at all is given who asks for the index.
-
-create view cargo.public_documents
-       with (security_barrier) as
-select r.name as registry, d.name as crate, d.modified, d.body
-  from cargo_store.registries r
-       join cargo_store.documents d on d.registry_id = r.id
- where not r.auth_required;
-
-comment on view cargo.public_documents is
-    'Stored index documents of public registries.  What is not in it is to be '
-    'asked of cargo.index_documents()';

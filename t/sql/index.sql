@@ -91,11 +91,13 @@ select is((select sum(length(body))
 
 -- what is stored of them
 
-create function pg_temp.public_document(crate text) returns text
+create function pg_temp.stored_document(crate text) returns text
 language sql
 as $$
-    select body from cargo.public_documents d
-     where d.registry = 'main' and d.crate = $1;
+    select d.body
+      from cargo_store.documents d
+           join cargo_store.registries r on r.id = d.registry_id
+     where r.name = 'main' and d.name = $1;
 $$;
 
 create function pg_temp.differing_documents() returns setof text
@@ -113,37 +115,28 @@ as $$
         or d.name <> lower(c.name);
 $$;
 
-select is(pg_temp.public_document('foo-bar'),
+select is(pg_temp.stored_document('foo-bar'),
           substr(pg_temp.document('foo-bar'), 5),
-          'a public document is one row');
-select is(pg_temp.public_document(crate), null, 'not there: ' || crate)
+          'a stored document is one row');
+select is(pg_temp.stored_document(crate), null, 'not there: ' || crate)
   from unnest(array['Foo-Bar', 'foo_bar', 'foo', 'empty', '']) crate;
-select is((select count(*)::integer from cargo.public_documents
-            where registry = 'vault'), 0,
-          'nothing of a private registry is public');
 select is((select count(*)::integer from cargo_store.documents), 2,
-          'though it is stored');
+          'one for each crate that has versions');
 select is_empty('select pg_temp.differing_documents()',
                 'what is stored is what the versions say');
 
-update cargo_store.registries set auth_required = true where name = 'main';
-select is(pg_temp.public_document('foo-bar'), null,
-          'a registry that becomes private has none at once');
-update cargo_store.registries set auth_required = false where name = 'main';
-select isnt(pg_temp.public_document('foo-bar'), null, 'and back');
-
 update cargo_store.crates set restricted = true where name = 'Foo-Bar';
-select is(pg_temp.public_document('foo-bar'), null,
-          'nor has a crate that is restricted');
+select is(pg_temp.stored_document('foo-bar'), null,
+          'none of a crate that is restricted');
 select is((select count(*)::integer from cargo_store.documents d
             where d.name = 'foo-bar'), 1, 'its document is not even stored');
 select matches(pg_temp.document('foo-bar', 'main', 'alice'), '^200 .*1\.0\.0',
                'who sees it is given it all the same');
 select is(pg_temp.web($$yank('main', pg_temp.token('alice'), 'Foo-Bar',
                              '1.0.0', true)$$), '200 {"ok":true}', 'a yank');
-select is(pg_temp.public_document('foo-bar'), null, 'does not bring it back');
+select is(pg_temp.stored_document('foo-bar'), null, 'does not bring it back');
 update cargo_store.crates set restricted = false where name = 'Foo-Bar';
-select is(pg_temp.public_document('foo-bar'),
+select is(pg_temp.stored_document('foo-bar'),
           substr(pg_temp.document('foo-bar'), 5), 'which this does');
 select is(pg_temp.web($$yank('main', pg_temp.token('alice'), 'Foo-Bar',
                              '1.0.0', false)$$), '200 {"ok":true}', 'unyank');
@@ -221,7 +214,7 @@ update cargo_store.versions v set index_head = repeat(' ', 100) || index_head
  where c.id = v.crate_id and c.name = 'Foo-Bar';
 select is(pg_temp.publish('alice', 'Foo-Bar', '3.0.0'), pg_temp.published(),
           'one that is very long');
-select is(pg_temp.public_document('foo-bar'), null, 'is not stored');
+select is(pg_temp.stored_document('foo-bar'), null, 'is not stored');
 select is((select array_length(string_to_array(body, E'\n'), 1)
              from cargo.index_document('main', null, 'foo-bar')), 3006,
           'and is there');

@@ -9,8 +9,45 @@ use Time::HiRes ();
 
 use Test::Cargo::Postgres;
 
-our @EXPORT = qw(backends hold in_background log_lines release start_request
-                 terminate_backends timed);
+our @EXPORT = qw(backends hold in_background listen_on_tcp log_lines release
+                 start_request terminate_backends timed);
+
+
+sub listen_on_tcp {
+    my ($t, %options) = @_;
+
+    my $dir = $t->dir();
+    my $tls = join '.', 127, 1 + $$ % 254, 1 + ($$ >> 8) % 254, 2;
+    my $plain = $tls =~ s/2$/3/r;
+    my $how = $options{auth} // 'trust';
+
+    $t->stop_postgres();
+
+    $t->run_ok(command => [
+        qw(openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test),
+        '-keyout', "$dir/pgdata/server.key", '-out', "$dir/pgdata/server.crt",
+    ]);
+
+    chmod 0600, "$dir/pgdata/server.key" or die "chmod: $!\n";
+
+    if ($> == 0) {
+        my ($uid, $gid) = (getpwnam 'postgres')[2, 3];
+
+        chown $uid, $gid, glob("$dir/pgdata/server.*") or die "chown: $!\n";
+    }
+
+    $t->write_file('pgdata/pg_hba.conf', <<"CONF");
+local      all all trust
+hostnossl  all all 127.0.0.0/8 $how
+hostssl    all cargo_nossl 127.0.0.0/8 reject
+hostssl    all all 127.0.0.0/8 $how
+CONF
+
+    $t->configure_postgres(listen_addresses => "$tls,$plain", ssl => 'on');
+    $t->start_postgres();
+
+    return ($tls, $plain);
+}
 
 
 sub hold {
@@ -138,6 +175,13 @@ __END__
 Test::Cargo::Database - what goes on in the database of a test
 
 =head1 FUNCTIONS
+
+=head2 listen_on_tcp($t, auth => 'scram-sha-256')
+
+Restarts PostgreSQL so that it listens on two addresses of this test's own,
+which it returns, with the port 5432, a part of the name of its Unix socket:
+with TLS (optional; rejected for the user C<cargo_nossl>), and meant for
+without.
 
 =head2 hold($t, $statement), release($t, $held)
 

@@ -99,6 +99,8 @@ sub write_config {
 sub start_nginx {
     my ($self) = @_;
 
+    return $self->_start_daemon() if $self->{conf}{daemon};
+
     my $pid = $self->spawn(
         name => 'nginx', stdout => "$self->{dir}/nginx.log",
         command => [ $self->as_user('', 'TERM', nginx_binary(),
@@ -119,6 +121,32 @@ sub start_nginx {
     $self->{nginx} = $pid;
 
     return 1;
+}
+
+
+# nginx only lets itself be replaced (USR2) when it is nobody's child.
+
+sub _start_daemon {
+    my ($self) = @_;
+
+    my ($rc, $out) = $self->run(
+        merge => 1,
+        command => [ nginx_binary(), '-p', "$self->{dir}/",
+                     '-c', "$self->{dir}/nginx.conf",
+                     '-e', "$self->{dir}/error.log" ],
+    );
+
+    $self->write_file('nginx.log', $out);
+
+    return 0 if $rc != 0;
+
+    my ($pid) = $self->wait_for(sub {
+        ($self->read_file('nginx.pid') // '') =~ /^(\d+)\n/ && $1;
+    });
+
+    $self->{nginx} = $self->adopt($pid, 'nginx') if $pid;
+
+    return $pid;
 }
 
 
@@ -206,7 +234,8 @@ sub _globals {
     my ($self) = @_;
 
     my $level = $ENV{TEST_NGINX_LOGLEVEL} // 'info';
-    my @lines = ('daemon off;', "pid $self->{dir}/nginx.pid;",
+    my $daemon = $self->{conf}{daemon} ? 'on' : 'off';
+    my @lines = ("daemon $daemon;", "pid $self->{dir}/nginx.pid;",
                  "error_log $self->{dir}/error.log $level;");
 
     push @lines, 'load_module ' . $self->objs() . '/ngx_http_cargo_module.so;'
@@ -263,7 +292,7 @@ Test::Cargo::Nginx - the nginx of a test
 =head1 METHODS
 
 =head2 nginx(main => text, events => text, http => text, server => text,
-conninfo => text, conf => text)
+conninfo => text, conf => text, daemon => 1)
 
 Writes nginx.conf and starts nginx.  The texts go into these contexts of the
 standard configuration: one server on C<port()> with the locations of a
@@ -271,7 +300,8 @@ registry.  C<conf> replaces all of it.  In each of them are replaced:
 C<%%globals%%>, C<%%http_globals%%> (what a whole configuration needs in the
 main context and in http{}), C<%%main%%>, C<%%events%%>, C<%%http%%>,
 C<%%server%%>, C<%%conninfo%%>, C<%%registry%%>, C<%%dir%%>, C<%%objs%%>,
-C<%%port%%>, C<%%port:NAME%%>.
+C<%%port%%>, C<%%port:NAME%%>.  C<daemon>: as such, and not as a child of the
+test.
 
 Dies when nginx does not start; when a port was taken in the meantime, other
 ports are tried.

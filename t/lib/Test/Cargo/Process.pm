@@ -42,6 +42,16 @@ sub spawn {
 }
 
 
+sub adopt {
+    my ($self, $pid, $name) = @_;
+
+    $self->{children}{$pid} = $name;
+    $self->{adopted}{$pid} = 1;
+
+    return $pid;
+}
+
+
 sub as_user {
     my ($self, $user, $signal, @command) = @_;
 
@@ -102,6 +112,11 @@ sub reap {
     my $status;
 
     my $done = $self->wait_for(sub {
+        if ($self->{adopted}{$pid}) {
+            $status = 0;
+            return ($self->read_file("/proc/$pid/stat") // '') !~ /\) [^Z] /;
+        }
+
         my $rc = waitpid $pid, WNOHANG;
         $status = $? if $rc == $pid;
         $status = 0 if $rc == -1;
@@ -164,6 +179,11 @@ Test::Cargo::Process - the processes of a test
 Starts a child and returns its process id.  Also C<stdin>, C<dir>, C<env> (a
 hash, undef removes), C<session> (true: a session of its own, so that a signal
 can be sent to all of it as a terminal does).
+
+=head2 adopt($pid, $name)
+
+A process that is not our child, such as a daemon, shall be waited for and
+ended like one.
 
 =head2 as_user($user, $signal, @command)
 

@@ -53,13 +53,18 @@ sub conninfo {
 sub pass { return $_[0]->command('pass') }
 sub stall { return $_[0]->command('stall') }
 sub dribble { return $_[0]->command('dribble') }
-sub cut { return $_[0]->command("cut $_[1]") }
-sub stall_after { return $_[0]->command("stall_after $_[1]") }
+sub cut { return $_[0]->command("cut $_[1] client close") }
+sub cut_sent { return $_[0]->command("cut $_[1] server close") }
+sub reset_after { return $_[0]->command("cut $_[1] client reset") }
+sub stall_after { return $_[0]->command("cut $_[1] client stall") }
+sub stall_sent { return $_[0]->command("cut $_[1] server stall") }
 sub reset { return $_[0]->command('reset') }
 sub refuse { return $_[0]->command('refuse') }
 sub accepted { return $_[0]->command('accepted') }
 sub open_now { return $_[0]->command('open') }
 sub bytes { return $_[0]->command('bytes') }
+sub sent { return $_[0]->command('sent') }
+sub left { return $_[0]->command('left') }
 
 
 sub command {
@@ -93,7 +98,7 @@ sub serve {
 
     my $proxy = {
         port => $port, to => $to, mode => 'pass', accepted => 0, bytes => 0,
-        ends => {}, budget => undef, commander => undef,
+        sent => 0, ends => {}, budget => undef, commander => undef,
     };
 
     _listen($proxy);
@@ -205,7 +210,10 @@ sub _flush {
     return if $proxy->{mode} eq 'stall';
 
     my $n = length $end->{out};
-    my $budget = $end->{is_client} ? $proxy->{budget} : undef;
+    my $towards = $end->{is_client} ? 'client' : 'server';
+    my $budget = $proxy->{budget};
+
+    undef $budget if $budget && $budget->{towards} ne $towards;
 
     $n = 1 if $proxy->{mode} eq 'dribble';
     $n = $budget->{left} if $budget && $n > $budget->{left};
@@ -219,9 +227,7 @@ sub _flush {
 
     substr($end->{out}, 0, $written) = '';
 
-    return if !$end->{is_client};
-
-    $proxy->{bytes} += $written;
+    $proxy->{ $end->{is_client} ? 'bytes' : 'sent' } += $written;
 
     return if !$budget || ($budget->{left} -= $written) > 0;
 
@@ -230,7 +236,7 @@ sub _flush {
     if ($budget->{then} eq 'stall') {
         $proxy->{mode} = 'stall';
     } else {
-        _close_pair($proxy, $end);
+        _close_pair($proxy, $end, $budget->{then} eq 'reset');
     }
 }
 
@@ -242,7 +248,7 @@ sub _obey {
 
     exit 0 if !sysread $proxy->{commander}, $text, 1024;
 
-    my ($word, $number) = split ' ', $text;
+    my ($word, @arguments) = split ' ', $text;
     my $answer = 'ok';
 
     if ($word =~ /^(?:pass|stall|dribble)$/) {
@@ -250,9 +256,14 @@ sub _obey {
         $proxy->{budget} = undef;
         _listen($proxy);
 
-    } elsif ($word eq 'cut' || $word eq 'stall_after') {
-        $proxy->{budget} = { left => $number,
-                             then => $word eq 'cut' ? 'close' : 'stall' };
+    } elsif ($word eq 'cut') {
+        my %budget;
+
+        @budget{qw(left towards then)} = @arguments;
+        $proxy->{budget} = \%budget;
+
+    } elsif ($word eq 'left') {
+        $answer .= ' ' . ($proxy->{budget} ? $proxy->{budget}{left} : 0);
 
     } elsif ($word eq 'reset') {
         _close_pair($proxy, $_, 1) for grep { $_->{is_client} }
@@ -337,13 +348,21 @@ time.  Each ends refuse().
 After $n more bytes from the server, over all connections: close the
 connection that carried the last one, and go on; stall().
 
+=head2 cut_sent($n), stall_sent($n), reset_after($n)
+
+The same for bytes to the server; as cut(), with a reset for the client.
+
+=head2 left
+
+The bytes until one of these happens; 0 when none is to happen.
+
 =head2 reset, refuse
 
 Reset all connections, and go on; take no new ones.
 
-=head2 accepted, open_now, bytes
+=head2 accepted, open_now, bytes, sent
 
-Connections so far, connections now, bytes that went from the server.
+Connections so far, connections now, bytes that went from the server, to it.
 
 =head2 port
 
