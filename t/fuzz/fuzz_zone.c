@@ -94,13 +94,10 @@ static const cargo_str_t  group_names[GROUPS] = {
 
 static const unsigned char  *program, *program_end;
 static model_t               model[KEYS];
-static uint64_t              counts[IDS];
-static uint64_t              generations[GROUPS + 1];
+static uint64_t              counts[IDS], generations[GROUPS + 1], resets;
 static pin_t                 pin;
 static int64_t               now;
-static uint64_t              resets;
 static int                   locked, storing, nested;
-
 static cargo_zone_t          zone;
 static size_t                zone_size;
 static void                 *region;
