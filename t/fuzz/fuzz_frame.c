@@ -44,6 +44,10 @@ LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 
     run(arena, &whole, body, FUZZ_WHOLE);
 
+    if (size >= 4 && length(data) > CARGO_METADATA_MAX) {
+        fuzz_check(whole.rc == CARGO_REFUSED && whole.error.status == 413);
+    }
+
     if (whole.rc == CARGO_OK) {
         check_round_trip(&whole, body);
     }

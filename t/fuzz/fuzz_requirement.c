@@ -45,6 +45,7 @@ static void
 check_normal_form(cargo_arena_t *arena, cargo_str_t text,
     cargo_str_t normalized)
 {
+    size_t         i;
     cargo_str_t    again, spaced;
     cargo_error_t  error;
 
@@ -54,6 +55,10 @@ check_normal_form(cargo_arena_t *arena, cargo_str_t text,
     fuzz_check(memchr(normalized.data, '+', normalized.len) == NULL);
     fuzz_check(memchr(normalized.data, 'X', normalized.len) == NULL
                || memchr(normalized.data, '-', normalized.len) != NULL);
+
+    for (i = 0; i < normalized.len; i++) {
+        fuzz_check(normalized.data[i] != ',' || normalized.data[i + 1] == ' ');
+    }
 
     /* it is at the end of its block, where reading past it is seen */
     normalized = fuzz_copy(arena, normalized.data, normalized.len);

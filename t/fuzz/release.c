@@ -120,6 +120,7 @@ fuzz_check_deps(const json_t *release, const json_t *line)
             fuzz_check(fuzz_same_text(from, "explicit_name_in_toml", dep,
                                       "name"));
             fuzz_check(fuzz_same_text(from, "name", dep, "package"));
+            fuzz_check(!fuzz_same_text(dep, "name", dep, "package"));
 
         } else {
             fuzz_check(fuzz_same_text(from, "name", dep, "name"));
@@ -136,7 +137,7 @@ fuzz_check_feature_split(const json_t *release, const json_t *line)
 {
     size_t       i;
     json_t      *first, *second, *values, *value;
-    const char  *name;
+    const char  *name, *last;
 
     first = json_object_get(line, "features");
     second = json_object_get(line, "features2");
@@ -144,7 +145,12 @@ fuzz_check_feature_split(const json_t *release, const json_t *line)
     fuzz_check(json_object_size(first) + json_object_size(second)
                == json_object_size(json_object_get(release, "features")));
 
+    last = "";
+
     json_object_foreach (json_object_get(release, "features"), name, values) {
+        fuzz_check(strcmp(last, name) < 0);
+        last = name;
+
         fuzz_check(json_equal(values, json_object_get(first, name))
                    || json_equal(values, json_object_get(second, name)));
     }
