@@ -252,5 +252,5 @@ install: all
 clean:
 	rm -rf $(OBJS)
 
-.PHONY: all help static run unit test chaos test-upgrade test-asan bench install clean packages-%
-.PHONY: all help static run unit replay test test-asan fuzz fuzz-http bench install clean packages-%
+.PHONY: all help static run unit replay test test-asan test-upgrade chaos \
+    fuzz fuzz-http bench install clean packages-%
