@@ -224,7 +224,6 @@ fuzz-http: packages-build-run-test
 ROWS        =
 SCALE       = 0
 ROUNDS      = $(if $(filter chaos,$(MAKECMDGOALS)),200,5)
-SEED        =
 SECONDS     = 2
 
 bench: packages-build-run-bench
