@@ -44,6 +44,10 @@ CTL_O       = $(patsubst $(SRC)/ctl/%.c,$(OBJS)/ctl/%.o,\
 UNIT        = $(patsubst t/unit/%.c,$(OBJS)/unit/%,$(wildcard t/unit/test_*.c))
 TOOLS       = $(patsubst t/tools/%.c,$(OBJS)/tools/%,$(wildcard t/tools/*.c))
 UNIT_C      = $(filter-out t/unit/test_%,$(wildcard t/unit/*.c))
+REPLAY      = $(patsubst t/fuzz/fuzz_%.c,$(OBJS)/fuzz/%,\
+                $(wildcard t/fuzz/fuzz_*.c))
+FUZZ_O      = $(patsubst t/fuzz/%.c,$(OBJS)/fuzz/%.o,t/fuzz/fuzz.c \
+                t/fuzz/release.c t/fuzz/archive.c)
 
 PG_INC      = $(shell pg_config --includedir 2>/dev/null)
 
@@ -62,6 +66,10 @@ help:
 	@echo "make chaos     kills processes at random under load, 200 rounds of it"
 	@echo "               (ROUNDS=500, SEED=N for the same kills again)"
 	@echo "make test-upgrade FROM=REVISION  upgrades that one to this under load"
+	@echo "make fuzz      fuzzes core/ by libFuzzer, $(FUZZ_SECONDS) s a target"
+	@echo "               (FUZZ='frame tar ...' some, FUZZ_SECONDS=3600 at night)"
+	@echo "make fuzz-http fires mutated requests at nginx with ASan and UBSan"
+	@echo "               (SEED=n the same again, FUZZ_SECONDS=$(FUZZ_SECONDS))"
 	@echo "make bench     measures it side by side with plain nginx and pgbench"
 	@echo "               (SCALE=200000 also at the size of crates.io, ROWS='304"
 	@echo "               miss ...' some, ROUNDS=$(ROUNDS), SECONDS=$(SECONDS))"
@@ -155,10 +163,31 @@ $(TOOLS): $(OBJS)/tools/%: t/tools/%.c $(CORE)
 unit: $(UNIT) $(TOOLS)
 	@:
 
+
+# the fuzz targets: here over the files of t/fuzz/corpus alone, by libFuzzer
+# where t/fuzz/run builds them
+
+FUZZ_MAIN   = $(OBJS)/fuzz/replay.o
+
+$(OBJS)/fuzz/%.o: t/fuzz/%.c $(wildcard t/fuzz/*.h $(SRC)/core/*.h)
+	@mkdir -p $(@D)
+	@echo "CC   $<"
+	@$(CC) -std=c11 $(CFLAGS) $(WARN) -D_POSIX_C_SOURCE=200809L -I$(SRC)/core \
+	    -It/fuzz -c -o $@ $<
+
+$(OBJS)/fuzz/%: $(OBJS)/fuzz/fuzz_%.o $(FUZZ_O) $(OBJS)/fuzz/replay.o $(CORE)
+	@$(CXX) $(CFLAGS) -o $@ $< $(FUZZ_O) $(FUZZ_MAIN) $(CORE) $(CORE_LIBS)
+
+replay: $(REPLAY)
+	@:
+
+.SECONDARY: $(REPLAY:$(OBJS)/fuzz/%=$(OBJS)/fuzz/fuzz_%.o) $(FUZZ_O) \
+    $(OBJS)/fuzz/replay.o
+
 TESTS       = $(sort $(wildcard t/*.t)) $(UNIT)
 
 test: packages-build-run-test
-	@$(MAKE) --no-print-directory all unit
+	@$(MAKE) --no-print-directory all unit replay
 	@OBJS="$(OBJS)" CMOCKA_MESSAGE_OUTPUT=TAP \
 	    prove -It/lib -j$(JOBS) --timer $(TESTS)
 
@@ -180,12 +209,23 @@ test-upgrade: packages-build-run-test
 test-asan: packages-build-run-test
 	@OBJS="$(OBJS)/asan" NGX_SRC="$(NGX_SRC)" conf/test-asan.sh
 
+FUZZ        =
+FUZZ_SECONDS = 60
+SEED        =
+
+fuzz: packages-build-fuzz
+	@OBJS="$(OBJS)" t/fuzz/run "$(FUZZ_SECONDS)" $(FUZZ)
+
+fuzz-http: packages-build-run-test
+	@OBJS="$(OBJS)/asan" NGX_SRC="$(NGX_SRC)" conf/build-asan.sh
+	@OBJS="$(OBJS)/asan" t/fuzz/http --seconds "$(FUZZ_SECONDS)" \
+	    $(if $(SEED),--seed "$(SEED)")
+
 # by arguments: SECONDS is bash's own in the environment
 
 ROWS        =
 SCALE       = 0
 ROUNDS      = $(if $(filter chaos,$(MAKECMDGOALS)),200,5)
-SEED        =
 SECONDS     = 2
 
 bench: packages-build-run-bench
@@ -221,4 +261,5 @@ install: all
 clean:
 	rm -rf $(OBJS)
 
-.PHONY: all help static run unit test chaos test-upgrade test-asan bench install clean packages-%
+.PHONY: all help static run unit replay test test-asan test-upgrade chaos \
+    fuzz fuzz-http bench install clean packages-%

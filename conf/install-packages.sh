@@ -1,9 +1,9 @@
 #!/bin/sh
 #
-# usage: install-packages.sh [build] [run] [test] [bench]
+# usage: install-packages.sh [build] [run] [test] [bench] [fuzz]
 #
-# Installs the Debian packages that are missing for building, running, testing
-# and measuring, and says which; does nothing when none is.
+# Installs the Debian packages that are missing for building, running, testing,
+# measuring and fuzzing, and says which; does nothing when none is.
 #
 # Debian starts the services of a package when it installs it: nginx on port
 # 80, PostgreSQL with a cluster "main".  Nobody asked for these here, so while
@@ -68,6 +68,10 @@ packages_of()
     bench)
         # pgbench comes with PostgreSQL's server
         echo nghttp2-client openssl perl wrk
+        ;;
+    fuzz)
+        # libFuzzer is in the runtime; llvm's symbolizer names lines
+        echo clang libclang-rt-dev llvm
         ;;
     esac
 }
@@ -135,11 +139,11 @@ remove_policy()
 
 for set in "$@"; do
     case $set in
-    build|run|test|bench)
+    build|run|test|bench|fuzz)
         ;;
     *)
         die "\"$set\" is not a set of packages; there are build, run, test," \
-            "bench"
+            "bench, fuzz"
         ;;
     esac
 done

@@ -2,78 +2,15 @@
 #
 # usage: test-asan.sh [TEST...]
 #
-# Builds nginx with the module linked in, cargoctl and the unit tests with
-# AddressSanitizer and UndefinedBehaviorSanitizer into OBJS and runs the tests
-# against them.  nginx's pools become plain malloc, so that an overrun of a
-# pool allocation is seen too.  Needs all of nginx's source: NGX_SRC, or else
-# the source package of the installed nginx, fetched by apt.
+# Builds everything with AddressSanitizer and UndefinedBehaviorSanitizer into
+# OBJS (see build-asan.sh) and runs the tests against that.
 
 set -eu
 
 top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top"
 
-
-die()
-{
-    echo "test-asan: $*" >&2
-    exit 1
-}
-
-
-# deb-src lines for what apt has deb lines for, in lists of our own
-
-fetch_nginx()
-{
-    local dir=$OBJS/source tarball
-    local apt=(-qq -o Dir::Etc::sourcelist="$dir/sources.list"
-               -o Dir::Etc::sourceparts=/dev/null
-               -o Dir::State::lists="$dir/lists"
-               -o APT::Sandbox::User=root)
-
-    if [ ! -d "$dir/nginx" ]; then
-        echo "test-asan: fetching nginx's source"
-        mkdir -p "$dir/lists/partial" "$dir/nginx.tmp"
-
-        apt-get indextargets --format 'deb-src $(REPO_URI) $(RELEASE) main' \
-            'Created-By: Packages' 'Component: main' \
-            | sort -u >"$dir/sources.list"
-
-        (cd "$dir" && apt-get "${apt[@]}" update \
-            && apt-get "${apt[@]}" source --download-only nginx) \
-            || die "cannot fetch the source package of nginx;" \
-                   "say NGX_SRC=DIR of an unpacked source"
-
-        tarball=$(ls "$dir"/nginx_*.orig.tar.* | grep -v '\.asc$' | head -n 1)
-        tar -xf "$tarball" -C "$dir/nginx.tmp" --strip-components=1
-        mv "$dir/nginx.tmp" "$dir/nginx"
-    fi
-
-    NGX_SRC=$dir/nginx
-}
-
-
-mkdir -p "$OBJS"
-
-if [ ! -f "$NGX_SRC/src/core/nginx.c" ]; then
-    fetch_nginx
-fi
-
-san="-fsanitize=address,undefined -fno-sanitize-recover=undefined"
-san="$san -fno-omit-frame-pointer -g -O1"
-
-# nginx adds offsets to null pointers, copies empty strings from them and reads
-# words at any address, on purpose and everywhere
-
-nginx_san="$san -fno-sanitize=pointer-overflow,alignment,nonnull-attribute"
-
-make --no-print-directory OBJS="$OBJS" CFLAGS="$san" \
-    WARN="-Wall -Wextra" "$OBJS/cargoctl" unit >"$OBJS/make.log" 2>&1 \
-    || { tail -n 20 "$OBJS/make.log"; die "the build failed"; }
-
-CFLAGS="$nginx_san -DNGX_DEBUG_PALLOC=1 -DNGX_SUPPRESS_WARN=1" \
-LDFLAGS="-fsanitize=address,undefined" \
-CC="${CC:-gcc}" OBJS="$OBJS" NGX_SRC="$NGX_SRC" conf/build-nginx.sh static
+conf/build-asan.sh
 
 export ASAN_OPTIONS="detect_leaks=0:abort_on_error=0:halt_on_error=1"
 export UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1"

@@ -36,7 +36,7 @@ my %problems;
 
 my $C = qr/\.(?:c|h|cc|cpp|hpp)$/;
 
-for my $file (files_of('ngx_cargo_module', $C), files_of('t/unit', $C)) {
+for my $file (map { files_of($_, $C) } qw(ngx_cargo_module t/unit t/fuzz)) {
     my $text = read_file($file);
     my @lines = split /\n/, $text, -1;
     my @code = split /\n/, code_of_c($text), -1;
@@ -57,7 +57,9 @@ for my $file (files_of('sql', qr/\.sql$/)) {
     check_keywords($file, $text);
 }
 
-for my $file (files_of('sql'), grep { $_ !~ $C } files_of('t')) {
+for my $file (files_of('sql'), grep { $_ !~ $C && $_ !~ m{/fuzz/corpus/} }
+                               files_of('t'))
+{
     check_length($file, read_file($file) =~ tr/\n//);
 }
 
