@@ -41,6 +41,8 @@ $t->done();
 # The database is lost while nginx serves, and an older one comes back.
 
 sub running {
+    # as in a database of a version that did not store them
+    $t->sql('delete from cargo_store.documents');
     backup($t);
 
     publish($t, $token, 'foo', '2.0.0');
@@ -77,6 +79,8 @@ sub running {
     my ($rc, $out, $err) = $t->cargoctl('restore', $backups);
 
     is("$rc$err", '0', 'a restore under a running nginx');
+    is($t->sql('select count(*) from cargo_store.documents'), 2,
+       'index documents are stored that were not');
 
     ok($t->wait_for(sub { $t->get($foo)->{body} !~ /"2\.0\.0"/ }, 10),
        'nginx serves what was restored, and nothing of what was lost');
