@@ -323,6 +323,9 @@ sub rolled_back {
 
     ok(defined seconds_until($vers), 'a version that the dump has not');
 
+    ok($t->wait_for(sub { is_remembered($other) && is_remembered($t) }),
+       'and that both remember');
+
     postgres_tool('pg_restore', '--clean', '--if-exists',
                   '--single-transaction', '--dbname=cargo', $dump);
 
@@ -333,6 +336,17 @@ sub rolled_back {
             return $r->{status} == 200 && $r->{body} !~ /"vers":"\Q$vers\E"/;
         }, 5), "after a dump was put back, $node->[0] serves what is in it");
     }
+}
+
+
+sub is_remembered {
+    my ($node) = @_;
+
+    my $before = asked($t);
+
+    $node->get('/index/3/f/foo') for 1 .. 2;
+
+    return asked($t) == $before;
 }
 
 
