@@ -21,6 +21,8 @@ typedef struct {
 
 static uint64_t ngx_cargo_blob_clock(void);
 static cargo_rc_t ngx_cargo_blob_read(ngx_cargo_blob_work_t *work);
+static cargo_rc_t ngx_cargo_blob_read_file(ngx_cargo_blob_upload_t *upload,
+    cargo_frame_t *frame);
 static cargo_rc_t ngx_cargo_blob_crate(void *data, cargo_str_t metadata,
     const unsigned char *p, size_t n, cargo_error_t *error);
 static cargo_rc_t ngx_cargo_blob_begin(ngx_cargo_blob_work_t *work,
@@ -128,27 +130,45 @@ ngx_cargo_blob_clock(void)
 static cargo_rc_t
 ngx_cargo_blob_read(ngx_cargo_blob_work_t *work)
 {
-    off_t                     offset;
-    ssize_t                   n;
     cargo_rc_t                rc;
     cargo_frame_t            *frame;
-    unsigned char            *buffer;
     ngx_cargo_blob_upload_t  *upload;
 
     upload = work->upload;
 
     frame = cargo_frame_create(upload->arena, upload->crate_max,
                                ngx_cargo_blob_crate, work);
-    buffer = cargo_arena_alloc(upload->arena, NGX_CARGO_BLOB_BUFFER);
+    if (frame == NULL) {
+        return CARGO_NO_MEMORY;
+    }
 
-    if (frame == NULL || buffer == NULL) {
+    rc = upload->text.data
+         ? cargo_frame_feed(frame, upload->text.data, upload->text.len,
+                            &upload->error)
+         : ngx_cargo_blob_read_file(upload, frame);
+
+    return rc == CARGO_OK ? cargo_frame_end(frame, &upload->error) : rc;
+}
+
+
+static cargo_rc_t
+ngx_cargo_blob_read_file(ngx_cargo_blob_upload_t *upload,
+    cargo_frame_t *frame)
+{
+    off_t           offset;
+    ssize_t         n;
+    cargo_rc_t      rc;
+    unsigned char  *buffer;
+
+    buffer = cargo_arena_alloc(upload->arena, NGX_CARGO_BLOB_BUFFER);
+    if (buffer == NULL) {
         return CARGO_NO_MEMORY;
     }
 
     offset = 0;
 
     for ( ;; ) {
-        n = pread(upload->body, buffer, NGX_CARGO_BLOB_BUFFER, offset);
+        n = pread(upload->file, buffer, NGX_CARGO_BLOB_BUFFER, offset);
 
         if (n == -1) {
             if (ngx_errno == NGX_EINTR) {
@@ -160,7 +180,7 @@ ngx_cargo_blob_read(ngx_cargo_blob_work_t *work)
         }
 
         if (n == 0) {
-            return cargo_frame_end(frame, &upload->error);
+            return CARGO_OK;
         }
 
         rc = cargo_frame_feed(frame, buffer, (size_t) n, &upload->error);

@@ -1,7 +1,7 @@
 
 /*
- * Uploads: from the body of a publish in nginx's temporary file to a checked
- * .crate in the store, in a thread of a pool.
+ * Uploads: from the body of a publish, in memory or in nginx's temporary file,
+ * to a checked .crate in the store, in a thread of a pool.
  *
  * The store is a directory:
  *
@@ -44,7 +44,8 @@ typedef struct {
     cargo_arena_t          *arena;
 
     /* set by the owner */
-    ngx_fd_t                body;
+    cargo_str_t             text;       /* the body, if data is not NULL */
+    ngx_fd_t                file;       /* else it is here */
     cargo_str_t             store;      /* path, ends in NUL */
     cargo_own_index_t       own;
     cargo_archive_limits_t  limits;

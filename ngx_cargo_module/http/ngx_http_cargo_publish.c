@@ -22,6 +22,8 @@ static void ngx_http_cargo_publish_reading(ngx_http_request_t *r);
 static void ngx_http_cargo_publish_body(ngx_http_request_t *r);
 static ngx_int_t ngx_http_cargo_publish_upload(ngx_http_request_t *r,
     ngx_http_cargo_ctx_t *ctx);
+static ngx_int_t ngx_http_cargo_publish_source(ngx_http_request_t *r,
+    ngx_cargo_blob_upload_t *upload);
 static ngx_int_t ngx_http_cargo_publish_own_index(ngx_http_request_t *r,
     ngx_http_cargo_ctx_t *ctx);
 static ngx_int_t ngx_http_cargo_publish_post(ngx_http_request_t *r,
@@ -93,7 +95,6 @@ ngx_http_cargo_publish_read(ngx_http_request_t *r)
 
     ctx->stage_began = ngx_current_msec;
 
-    r->request_body_in_file_only = 1;
     r->request_body_in_clean_file = 1;
     r->request_body_file_log_level = 0;
 
@@ -148,7 +149,7 @@ ngx_http_cargo_publish_body(ngx_http_request_t *r)
 
     ngx_http_cargo_publish_stage(ctx, CARGO_METRICS_RECEIVE);
 
-    if (r->request_body == NULL || r->request_body->temp_file == NULL) {
+    if (r->request_body == NULL || r->request_body->bufs == NULL) {
         ngx_http_cargo_end(r, ngx_http_cargo_refuse(r, NGX_HTTP_BAD_REQUEST,
                                                     "invalid metadata length"));
         return;
@@ -182,7 +183,10 @@ ngx_http_cargo_publish_upload(ngx_http_request_t *r,
 
     ctx->upload = upload;
 
-    upload->body = r->request_body->temp_file->file.fd;
+    if (ngx_http_cargo_publish_source(r, upload) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     upload->crate_max = lcf->max_crate_size;
     upload->limits.unpacked_max = lcf->max_unpacked_size;
     upload->limits.entries_max = lcf->max_archive_entries;
@@ -195,6 +199,45 @@ ngx_http_cargo_publish_upload(ngx_http_request_t *r,
     }
 
     return ngx_http_cargo_publish_own_index(r, ctx);
+}
+
+
+/* what is within client_body_buffer_size is in no file */
+
+static ngx_int_t
+ngx_http_cargo_publish_source(ngx_http_request_t *r,
+    ngx_cargo_blob_upload_t *upload)
+{
+    u_char       *p;
+    size_t        len;
+    ngx_chain_t  *cl;
+
+    if (r->request_body->temp_file) {
+        upload->file = r->request_body->temp_file->file.fd;
+        return NGX_OK;
+    }
+
+    len = 0;
+
+    for (cl = r->request_body->bufs; cl; cl = cl->next) {
+        len += ngx_buf_size(cl->buf);
+    }
+
+    /* the thread may outlive the request */
+
+    p = cargo_arena_alloc(upload->arena, len + 1);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    upload->text.data = p;
+    upload->text.len = len;
+
+    for (cl = r->request_body->bufs; cl; cl = cl->next) {
+        p = ngx_cpymem(p, cl->buf->pos, ngx_buf_size(cl->buf));
+    }
+
+    return NGX_OK;
 }
 
 

@@ -1,11 +1,45 @@
 -- For wrk: asks for what BENCH_LIST names, a file of lines
 -- "path<TAB>header: value<TAB>...", one after the other and from the start
--- again, beginning with line BENCH_FIRST; for the URL of the command line when
--- there is none.  At the end it says in one line what came of it.
+-- again, beginning with line BENCH_FIRST; or publishes what BENCH_UPLOADS
+-- holds, each a line with its length and so many bytes, until nothing is left;
+-- for the URL of the command line when there is neither.  At the end it says
+-- in one line what came of it.
 
 local list = os.getenv("BENCH_LIST")
+local uploads = os.getenv("BENCH_UPLOADS")
 
-if list then
+if uploads then
+    local requests = {}
+    local sent, answered = 0, 0
+
+    function init(args)
+        local file = assert(io.open(uploads, "rb"))
+
+        for length in file:lines() do
+            requests[#requests + 1] = wrk.format("PUT",
+                "/api/v1/crates/new", wrk.headers, file:read(tonumber(length)))
+        end
+    end
+
+    function request()
+        sent = math.min(sent + 1, #requests)
+
+        return requests[sent]
+    end
+
+    function response(status, headers, body)
+        answered = answered + 1
+
+        if status ~= 200 then
+            io.write("refused with " .. status .. ": " .. body .. "\n")
+        end
+
+        if answered >= #requests - 16 then
+            wrk.thread:stop()
+        end
+    end
+
+elseif list then
     local requests = {}
     local at = tonumber(os.getenv("BENCH_FIRST") or 0)
 

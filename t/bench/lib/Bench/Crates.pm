@@ -7,6 +7,7 @@ use warnings;
 
 use Exporter qw(import);
 use File::Path qw(make_path);
+use POSIX ();
 use JSON::PP ();
 
 use Test::Cargo::Crate;
@@ -80,7 +81,7 @@ sub graph_of_crates {
 my $calls = 0;
 
 sub publish_bodies {
-    my ($t, $clients, $each, $length) = @_;
+    my ($t, $number, $length) = @_;
 
     my $json = JSON::PP->new->utf8->canonical->encode(
         $t->metadata(name => '%name%', vers => '%vers%'));
@@ -88,22 +89,19 @@ sub publish_bodies {
 
     $calls++;
 
-    for my $client (1 .. $clients) {
-        my @own;
+    # versions of a crate far apart: their publishers would wait for each other
 
-        for my $i (0 .. $each - 1) {
-            my $name = sprintf 'bench-%d-%d-%d', $calls, $client,
-                               $i / $VERSIONS;
-            my $version = '1.' . $i % $VERSIONS . '.0';
-            my $crate = $t->crate(
-                name => $name, version => $version,
-                files => { 'src/noise.bin' => noise($length) });
+    my $crates = POSIX::ceil($number / $VERSIONS);
 
-            push @own, $t->publish_body(
-                $json =~ s/%name%/$name/r =~ s/%vers%/$version/r, $crate);
-        }
+    for my $i (0 .. $number - 1) {
+        my $name = sprintf 'bench-%d-%d', $calls, $i % $crates;
+        my $version = '1.' . int($i / $crates) . '.0';
+        my $crate = $t->crate(
+            name => $name, version => $version,
+            files => { 'src/noise.bin' => noise($length) });
 
-        push @bodies, \@own;
+        push @bodies, $t->publish_body(
+            $json =~ s/%name%/$name/r =~ s/%vers%/$version/r, $crate);
     }
 
     return \@bodies;
@@ -129,8 +127,8 @@ Cargo.toml.
 
 Writes 300 of them, 2 to 62 kB long; returns the 20 that need the others.
 
-=head2 publish_bodies($t, $clients, $each, $length)
+=head2 publish_bodies($t, $number, $length)
 
-An array for each client.
+Uploads of new crates, five versions of each.
 
 =cut

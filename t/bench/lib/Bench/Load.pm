@@ -88,7 +88,8 @@ sub wrk {
                          (map { ('-H', "$_: $headers->{$_}") }
                               sort keys %$headers),
                          "http://127.0.0.1:$port" . ($o{uri} // '/') ],
-            env => { BENCH_LIST => $o{list}, BENCH_FIRST => $o{first} // 0 },
+            env => { BENCH_LIST => $o{list}, BENCH_FIRST => $o{first} // 0,
+                     BENCH_UPLOADS => $o{uploads} },
         );
 
         my %sum = $text =~ /\b(\w+)=(\d+)/g;
@@ -175,75 +176,21 @@ sub pgbench {
 }
 
 
-# Clients that each send what they have over one connection until the time is
-# over.
+# Uploads over 16 connections, until the time is over or all are sent.
 
 sub publish {
     my ($server, %o) = @_;
 
-    my @pids;
-    my $start = time() + 0.2;
+    my $uploads = $server->write_file('uploads',
+        join '', map { length($_) . "\n$_" } @{ $o{bodies} });
 
-    for my $i (0 .. $#{ $o{bodies} }) {
-        my $pid = fork() // die "fork: $!\n";
+    my $sample = wrk($server, uploads => $uploads, connections => 16,
+                     headers => { Authorization => $o{token} },
+                     seconds => $o{seconds});
 
-        if (!$pid) {
-            $SIG{TERM} = 'DEFAULT';
-            my $line = eval { publish_some($server, $start, $o{bodies}[$i],
-                                           %o) } // "died: $@";
+    unlink $uploads;
 
-            $server->write_file("publish/$i", $line);
-            POSIX::_exit(0);
-        }
-
-        $server->{children}{$pid} = "client $i";
-        push @pids, $pid;
-    }
-
-    for my $pid (@pids) {
-        waitpid $pid, 0;
-        $server->reap($pid, 0);
-    }
-
-    my ($rate, $sum, $spent) = (0, 0, 0);
-
-    for my $i (0 .. $#pids) {
-        my $line = $server->read_file("publish/$i") // 'died';
-        my ($published, $seconds) = $line =~ /^(\d+) in ([\d.]+) s$/
-            or die "a client that publishes $line\n";
-
-        $rate += $published / $seconds;
-        $sum += $published;
-        $spent++ if $published == @{ $o{bodies}[$i] };
-    }
-
-    return { rate => $rate, requests => $sum, spent => $spent };
-}
-
-
-sub publish_some {
-    my ($server, $start, $bodies, %o) = @_;
-
-    my $connection = $server->connect(timeout => 30);
-    my $published = 0;
-
-    Time::HiRes::sleep($start - time()) if $start > time();
-
-    my $from = time();
-
-    for my $body (@$bodies) {
-        last if time() - $from >= $o{seconds};
-
-        my $r = $server->put('/api/v1/crates/new', $body,
-                             Authorization => $o{token},
-                             connection => $connection);
-
-        die "status $r->{status}: $r->{body}\n" if $r->{status} != 200;
-
-        $published++;
-    }
-
-    return sprintf '%d in %.6f s', $published, time() - $from;
+    return $sample;
 }
 
 
@@ -272,11 +219,9 @@ ran; wrk's C<p99> in milliseconds.
 
 =head2 pgbench($site, clients => N, seconds => N, insert => 1)
 
-=head2 publish($server, token => TOKEN, bodies => [ [ ... ], ... ],
-seconds => N)
+=head2 publish($server, token => TOKEN, bodies => [ ... ], seconds => N)
 
-The yardsticks of the database; uploads.  C<spent> counts the clients that had
-nothing left to send.
+The yardsticks of the database; uploads by 16 clients.
 
 =head2 command($t, %options)
 

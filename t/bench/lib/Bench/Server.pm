@@ -70,6 +70,7 @@ my $REGISTRY = <<'CONF';
         location /api/v1/ { cargo_api; }
         location /dl/     { cargo_download; }
         location = /me    { cargo_me; }
+        location /-/      { cargo_status; }
     }
 
 CONF
@@ -173,6 +174,18 @@ sub cpu_time {
     }
 
     return ($run, $wait);
+}
+
+
+# Reads that memory could not answer.
+
+sub reads_asked {
+    my ($self) = @_;
+
+    my ($n) = $self->get('/-/metrics')->{body}
+              =~ /^ngx_cargo_reads_asked_total (\d+)/m;
+
+    return $n // die "no ngx_cargo_reads_asked_total\n";
 }
 
 

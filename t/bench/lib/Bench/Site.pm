@@ -170,20 +170,6 @@ sub pgbench_tables {
         . " values (:account, 'a row of some length');\n");
 }
 
-
-# Transactions that were committed in the database of the registry.
-
-sub commits {
-    my ($self) = @_;
-
-    # backends that have nothing to do tell after ten seconds
-    sleep 11;
-
-    return $self->sql('select xact_commit from pg_stat_database'
-                      . " where datname = 'cargo'", database => 'postgres');
-}
-
-
 sub _ctl {
     my ($self, @args) = @_;
 
@@ -300,7 +286,7 @@ Of a crate whose file was made in C<crates> of the directory.
 A crate by the length of its index document; crates at random, the same each
 time.
 
-=head2 pgbench_tables, commits
+=head2 pgbench_tables
 
 Makes the database C<pgbench>; the transactions counted in the registry's.
 
