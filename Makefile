@@ -22,6 +22,7 @@ moddir      = $(prefix)/lib/nginx/modules
 datadir     = $(prefix)/share/ngx_cargo
 mandir      = $(prefix)/share/man
 bashdir     = $(prefix)/share/bash-completion/completions
+unitdir     = $(prefix)/lib/systemd/system
 
 CC          = gcc
 CXX         = g++
@@ -73,7 +74,8 @@ help:
 	@echo "               (SCALE=200000 also at the size of crates.io, ROWS='304"
 	@echo "               miss ...' some, ROUNDS=$(ROUNDS), SECONDS=$(SECONDS))"
 	@echo "make static    an nginx with the module linked in: $(OBJS)/static/nginx"
-	@echo "make install   module, cargoctl, manual, sql, conf (DESTDIR, prefix)"
+	@echo "make install   module, cargoctl, manual, sql, conf, units (DESTDIR,"
+	@echo "               prefix)"
 	@echo "make clean     removes $(OBJS)"
 	@echo "NGX_SRC=DIR    builds against that nginx source tree"
 
@@ -238,7 +240,9 @@ install: all
 	install -d $(DESTDIR)$(moddir) $(DESTDIR)$(bindir) \
 	    $(DESTDIR)$(datadir)/sql/migrations \
 	    $(DESTDIR)$(datadir)/sql/functions $(DESTDIR)$(datadir)/conf \
-	    $(DESTDIR)$(mandir)/man8 $(DESTDIR)$(bashdir)
+	    $(DESTDIR)$(mandir)/man8 $(DESTDIR)$(bashdir) \
+	    $(DESTDIR)$(unitdir) \
+	    $(DESTDIR)$(datadir)/conf/systemd/nginx.service.d
 	install -m 0644 $(MODULE) $(DESTDIR)$(moddir)
 	install -m 0755 $(CARGOCTL) $(DESTDIR)$(bindir)
 	install -m 0644 $(OBJS)/cargoctl.8 $(DESTDIR)$(mandir)/man8
@@ -247,6 +251,12 @@ install: all
 	install -m 0644 sql/functions/*.sql $(DESTDIR)$(datadir)/sql/functions
 	install -m 0644 conf/*.conf conf/grafana-dashboard.json \
 	    conf/prometheus-alerts.yml $(DESTDIR)$(datadir)/conf
+	install -m 0644 conf/systemd/*.service conf/systemd/*.timer \
+	    $(DESTDIR)$(unitdir)
+	sed -i 's|/usr/bin/cargoctl|$(bindir)/cargoctl|' \
+	    $(DESTDIR)$(unitdir)/ngx_cargo-*.service
+	install -m 0644 conf/systemd/nginx.service.d/*.conf \
+	    $(DESTDIR)$(datadir)/conf/systemd/nginx.service.d
 
 clean:
 	rm -rf $(OBJS)

@@ -61,8 +61,8 @@ packages_of()
         ;;
     test)
         # prometheus for its promtool
-        echo curl openssl perl pgbouncer prometheus strace libcmocka-dev \
-             "postgresql-$major-pgtap" \
+        echo curl openssl perl pgbouncer prometheus strace systemd \
+             libcmocka-dev "postgresql-$major-pgtap" \
              libtap-parser-sourcehandler-pgtap-perl
         ;;
     bench)

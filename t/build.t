@@ -13,7 +13,7 @@ use lib "$FindBin::Bin/lib";
 
 use Test::Cargo;
 
-my $t = Test::Cargo->new()->plan(23);
+my $t = Test::Cargo->new()->plan(24);
 my $root = $t->root();
 my $dest = $t->dir() . '/dest';
 
@@ -44,6 +44,8 @@ is(files("$share/sql/migrations"), files("$root/sql/migrations"),
 is(files("$share/sql/functions"), files("$root/sql/functions"),
    'all functions');
 ok(-f "$share/conf/cargo.conf", 'the locations to include');
+ok(-f "$share/conf/systemd/nginx.service.d/ngx_cargo.conf",
+   'the sandbox for an nginx that is there');
 
 $t->postgres();
 $t->run_ok(command => ["$dest/usr/bin/cargoctl", 'migrate', '--database',

@@ -24,7 +24,8 @@ my $NOTHING = '';
 my @LINES = (
 
     'cargoctl mig' => 'migrate',
-    'cargoctl re' => 'registry',
+    'cargoctl reg' => 'registry',
+    'cargoctl re' => 'rebuild registry restore',
     'cargoctl registry ' => 'create list set',
     'cargoctl crate de' => 'delete deletions deny',
     'cargoctl sweep ' => $NOTHING,

@@ -438,7 +438,7 @@ sub sweep_alone {
     my ($rc, $out, $err) = ctl('sweep');
 
     is($rc, 1, 'a second sweep at the same time');
-    like($err, qr/another sweep is at work/, '... is refused');
+    like($err, qr/another sweep or a backup is at work/, '... is refused');
     is($t->reap($pid, 20), 0, '... the first one ends well');
     ok(!-e path($orphan), '... and has swept');
 

@@ -48,6 +48,7 @@ listener_blocked();
 no_bell();
 far_behind();
 restored();
+rolled_back();
 
 $other->finish();
 $t->done();
@@ -306,4 +307,53 @@ sub restored {
 
     cmp_ok($seconds // 100, '<', 2,
            'a log that no longer reaches back is as good as none');
+}
+
+
+# A dump put back by hand into the cluster it is of: its log ends before what
+# was read of it, and the cluster's transaction numbers have gone on.
+
+sub rolled_back {
+    my $dump = $t->dir() . '/dump';
+
+    $t->sql('update cargo_store.changes_kept set since = pg_current_xact_id()');
+    postgres_tool('pg_dump', '--format=custom', "--file=$dump");
+
+    my $vers = publish_next();
+
+    ok(defined seconds_until($vers), 'a version that the dump has not');
+
+    ok($t->wait_for(sub { is_remembered($other) && is_remembered($t) }),
+       'and that both remember');
+
+    postgres_tool('pg_restore', '--clean', '--if-exists',
+                  '--single-transaction', '--dbname=cargo', $dump);
+
+    for my $node ([ 'another server', $other ], [ 'the server', $t ]) {
+        ok($t->wait_for(sub {
+            my $r = $node->[1]->get('/index/3/f/foo');
+
+            return $r->{status} == 200 && $r->{body} !~ /"vers":"\Q$vers\E"/;
+        }, 5), "after a dump was put back, $node->[0] serves what is in it");
+    }
+}
+
+
+sub is_remembered {
+    my ($node) = @_;
+
+    my $before = asked($t);
+
+    $node->get('/index/3/f/foo') for 1 .. 2;
+
+    return asked($t) == $before;
+}
+
+
+sub postgres_tool {
+    my ($name, @args) = @_;
+
+    return $t->run_ok(
+        command => [ Test::Cargo::Postgres::postgres_bin($name), @args ],
+        env => { $t->postgres_env('postgres') });
 }

@@ -19,6 +19,10 @@ my $UPGRADING = 'the registry is being upgraded: its nginx and its database '
                 . 'are not of one version yet; nothing was changed; try again '
                 . "later, and tell the registry's administrator if it lasts";
 
+my $NOT_READY = "the registry's database is not ready: it is being restored, or "
+                . 'was not set up; nothing was changed; try again later, and '
+                . "tell the registry's administrator if it lasts";
+
 my $t = Test::Cargo->new();
 
 $t->postgres();
@@ -32,6 +36,7 @@ my $token = $t->account('alice');
 older_database();
 older_module();
 no_registry();
+no_rights();
 
 $t->done();
 
@@ -146,10 +151,10 @@ sub told {
 
 
 sub refused {
-    my ($r, $what) = @_;
+    my ($r, $what, $why) = @_;
 
     is($r->{status}, 503, "$what: 503");
-    is($r->detail(), $UPGRADING, "$what: and why");
+    is($r->detail(), $why // $UPGRADING, "$what: and why");
     like($r->header('Retry-After') // '', qr/^\d+$/, "$what: try again");
 }
 
@@ -223,8 +228,29 @@ sub no_registry {
     $t->write_config(conninfo => $conninfo);
     $t->start_nginx() or die "nginx does not start\n";
 
-    refused(publish('never'), 'a publish without a registry');
+    refused(publish('never'), 'a publish without a registry', $NOT_READY);
     is($t->get($t->index_path('before'))->{status}, 503, 'a read: 503');
     told(qr/cargo: the database is older than this module or was never set up/,
          'a database that was never set up: nginx says so');
+}
+
+
+# As it is until the last transaction of a restore: all there, without rights.
+
+sub no_rights {
+    $t->stop_nginx();
+    $t->write_file('error.log', '');
+    $t->write_config(conninfo => $t->conninfo());
+    $t->sql('revoke usage on schema cargo from cargo_web');
+    $t->start_nginx() or die "nginx does not start\n";
+
+    refused(publish('restored'), 'a publish during a restore', $NOT_READY);
+    is($t->get($t->index_path('before'))->{status}, 503, 'a read: 503');
+    told(qr/failed: 42501 /, 'no right to it');
+    told(qr/unless it is being restored at this moment/,
+         'a database that is being restored: nginx says so');
+
+    $t->sql('grant usage on schema cargo to cargo_web');
+    told(qr/fits this module again/, 'and when it is done');
+    is(publish('restored')->{status}, 200, 'the publish');
 }

@@ -309,8 +309,8 @@ sub change {
 begin;
 update cargo_store.versions set yanked = not yanked
  where num = '1.0.1';
-insert into cargo_store.changes (registry_id, crate, kind)
-select registry_id, name, 'yank' from cargo_store.crates where name = 'foo';
+select cargo_store.index_changed(id, 'yank') from cargo_store.crates
+ where name = 'foo';
 commit
 SQL
 }

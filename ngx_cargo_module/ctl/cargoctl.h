@@ -74,6 +74,8 @@ typedef struct {
     const char     *lock;
     const char     *url;
     const char     *grace;
+    const char     *keep;
+    const char     *at;
 
     ctl_list_t      scopes;
     ctl_list_t      crates;
@@ -133,7 +135,10 @@ ctl_rc_t ctl_owner_remove(ctl_t *ctl);
 ctl_rc_t ctl_owner_list(ctl_t *ctl);
 ctl_rc_t ctl_audit(ctl_t *ctl);
 ctl_rc_t ctl_import(ctl_t *ctl);
+ctl_rc_t ctl_rebuild(ctl_t *ctl);
 ctl_rc_t ctl_export(ctl_t *ctl);
+ctl_rc_t ctl_backup(ctl_t *ctl);
+ctl_rc_t ctl_restore(ctl_t *ctl);
 ctl_rc_t ctl_sweep(ctl_t *ctl);
 ctl_rc_t ctl_check(ctl_t *ctl);
 

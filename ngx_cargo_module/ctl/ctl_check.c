@@ -7,22 +7,17 @@
 #include "cargoctl.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-#include <openssl/evp.h>
 
 #include "ctl_blobs.h"
 #include "ctl_database.h"
 #include "ctl_print.h"
 
 
-#define CTL_CHECK_PAGE    "500"
-#define CTL_CHECK_BUFFER  (256 * 1024)
+#define CTL_CHECK_PAGE  "500"
 
 
 typedef enum {
@@ -38,7 +33,6 @@ typedef enum {
 typedef struct {
     ctl_t           *ctl;
     json_t          *wrong;
-    unsigned char   *buffer;
     long long        checked;
     long long        missing;
     int              denied;
@@ -51,9 +45,6 @@ static void ctl_check_version(ctl_check_t *check, const PGresult *page,
     int row);
 static char *ctl_check_blob(ctl_check_t *check, const char *checksum,
     const char *size);
-static char *ctl_check_contents(const ctl_check_t *check, int fd,
-    const char *checksum, const char *size);
-static int ctl_check_digest(const ctl_check_t *check, int fd, char *hex);
 static ctl_rc_t ctl_check_report(const ctl_check_t *check);
 static void ctl_check_wrong(const ctl_check_t *check);
 static void ctl_check_good(const ctl_check_t *check);
@@ -74,7 +65,6 @@ ctl_check(ctl_t *ctl)
     }
 
     check.wrong = json_array();
-    check.buffer = ctl_alloc(CTL_CHECK_BUFFER);
 
     rc = ctl_database_open(ctl);
 
@@ -89,7 +79,6 @@ ctl_check(ctl_t *ctl)
 
     (void) close(check.root);
     json_decref(check.wrong);
-    free(check.buffer);
 
     return rc;
 }
@@ -180,121 +169,16 @@ ctl_check_version(ctl_check_t *check, const PGresult *page, int row)
 static char *
 ctl_check_blob(ctl_check_t *check, const char *checksum, const char *size)
 {
-    int          fd, dir;
-    char        *problem, name[CTL_BLOB_NAME];
+    int    error;
+    char  *problem;
 
-    ctl_blob_name(checksum, name);
+    problem = ctl_blob_problem(check->root, checksum, strtoll(size, NULL, 10),
+                               check->ctl->quick, &error);
 
-    fd = -1;
-    dir = ctl_blobs_dir(check->root, checksum);
-
-    if (dir != -1) {
-        /* a FIFO must not make the check wait */
-        fd = openat(dir, name, O_RDONLY|O_NOFOLLOW|O_NONBLOCK|O_CLOEXEC);
-    }
-
-    if (fd == -1 && errno == ENOENT) {
-        check->missing++;
-        problem = ctl_printf("is missing");
-
-    } else if (fd == -1 && errno == ELOOP) {
-        problem = ctl_printf("is a symbolic link");
-
-    } else if (fd == -1) {
-        check->denied |= (errno == EACCES);
-        problem = ctl_printf("cannot be opened (%s)", strerror(errno));
-
-    } else {
-        problem = ctl_check_contents(check, fd, checksum, size);
-        (void) close(fd);
-    }
-
-    if (dir != -1) {
-        (void) close(dir);
-    }
+    check->missing += (error == ENOENT);
+    check->denied |= (error == EACCES);
 
     return problem;
-}
-
-
-static char *
-ctl_check_contents(const ctl_check_t *check, int fd, const char *checksum,
-    const char *size)
-{
-    char         hex[CTL_SHA256_HEX + 1];
-    struct stat  st;
-
-    if (fstat(fd, &st) == -1) {
-        return ctl_printf("cannot be examined (%s)", strerror(errno));
-    }
-
-    if (!S_ISREG(st.st_mode)) {
-        return ctl_printf("is not a regular file");
-    }
-
-    if ((long long) st.st_size != strtoll(size, NULL, 10)) {
-        return ctl_printf("has %lld bytes, published were %s",
-                          (long long) st.st_size, size);
-    }
-
-    if (check->ctl->quick) {
-        return NULL;
-    }
-
-    if (ctl_check_digest(check, fd, hex) == -1) {
-        return ctl_printf("cannot be read (%s)", strerror(errno));
-    }
-
-    if (strcmp(hex, checksum) != 0) {
-        return ctl_printf("is corrupt: its SHA-256 is %s", hex);
-    }
-
-    return NULL;
-}
-
-
-static int
-ctl_check_digest(const ctl_check_t *check, int fd, char *hex)
-{
-    int             good, error;
-    ssize_t         n;
-    EVP_MD_CTX     *md;
-    unsigned char   digest[EVP_MAX_MD_SIZE];
-
-    n = 0;
-    error = 0;
-
-    md = EVP_MD_CTX_new();
-    good = md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1;
-
-    while (good) {
-        n = read(fd, check->buffer, CTL_CHECK_BUFFER);
-
-        if (n <= 0) {
-            error = errno;
-            break;
-        }
-
-        good = EVP_DigestUpdate(md, check->buffer, (size_t) n) == 1;
-    }
-
-    good = good && EVP_DigestFinal_ex(md, digest, NULL) == 1;
-
-    EVP_MD_CTX_free(md);
-
-    if (!good) {
-        ctl_error("libcrypto cannot compute SHA-256");
-        exit(CTL_FAILED);
-    }
-
-    if (n < 0) {
-        errno = error;
-        return -1;
-    }
-
-    ctl_hex(digest, CTL_SHA256_HEX / 2, hex);
-
-    return 0;
 }
 
 

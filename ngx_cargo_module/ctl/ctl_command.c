@@ -199,6 +199,23 @@ const ctl_command_t  ctl_commands[] = {
       CTL_OPT_REGISTRY|CTL_OPT_BLOBS, ctl_export,
       "write a registry as a directory that cargo reads offline" },
 
+    { { "backup", NULL }, "DIR", 1, 1,
+      CTL_OPT_COMMON|CTL_OPT_BLOBS|CTL_OPT_KEEP,
+      CTL_OPT_BLOBS, ctl_backup,
+      "add the database and its blobs to a directory of backups" },
+
+    { { "restore", NULL }, "DIR", 1, 1,
+      CTL_OPT_COMMON|CTL_OPT_SQL|CTL_OPT_BLOBS|CTL_OPT_AT|CTL_OPT_FORCE|
+      CTL_OPT_DRY_RUN,
+      CTL_OPT_BLOBS, ctl_restore,
+      "put a backup into an empty database and a store" },
+
+    { { "rebuild", NULL }, "[INDEX]", 0, 1,
+      CTL_OPT_COMMON|CTL_OPT_REGISTRY|CTL_OPT_OWNER|CTL_OPT_BLOBS|
+      CTL_OPT_DEPENDENCIES|CTL_OPT_MAP|CTL_OPT_DRY_RUN,
+      CTL_OPT_REGISTRY|CTL_OPT_OWNER|CTL_OPT_BLOBS, ctl_rebuild,
+      "make a lost registry anew of its blobs and an exported index" },
+
     { { "sweep", NULL }, "", 0, 0,
       CTL_OPT_COMMON|CTL_OPT_BLOBS|CTL_OPT_GRACE|CTL_OPT_DRY_RUN,
       CTL_OPT_BLOBS, ctl_sweep,

@@ -58,6 +58,8 @@
 #define CTL_OPT_QUIET         CTL_OPT(31)
 #define CTL_OPT_HELP          CTL_OPT(32)
 #define CTL_OPT_VERSION       CTL_OPT(33)
+#define CTL_OPT_AT            CTL_OPT(34)
+#define CTL_OPT_KEEP          CTL_OPT(35)
 
 #define CTL_OPT_COMMON        (CTL_OPT_DATABASE|CTL_OPT_JSON|CTL_OPT_QUIET)
 #define CTL_OPT_GENERAL       (CTL_OPT_COMMON|CTL_OPT_HELP|CTL_OPT_VERSION)

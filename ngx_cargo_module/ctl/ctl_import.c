@@ -29,6 +29,13 @@ static int ctl_import_by_reason(const void *a, const void *b);
 ctl_rc_t
 ctl_import(ctl_t *ctl)
 {
+    return ctl_import_into(ctl, 0);
+}
+
+
+ctl_rc_t
+ctl_import_into(ctl_t *ctl, int rebuild)
+{
     ctl_rc_t      rc;
     ctl_import_t  import;
 
@@ -46,6 +53,8 @@ ctl_import(ctl_t *ctl)
 
     import.ctl = ctl;
     import.dir = -1;
+    import.rebuild = rebuild;
+    import.source = rebuild ? ctl->blobs : ctl->operands[0];
 
     rc = ctl_store_open(&import.store, ctl);
     if (rc != CTL_DONE) {
@@ -107,13 +116,17 @@ ctl_import_run(ctl_import_t *import)
 {
     ctl_rc_t  rc, report;
 
-    rc = ctl_import_scan(import);
+    rc = import->rebuild ? ctl_rebuild_scan(import) : ctl_import_scan(import);
 
     if (rc != CTL_DONE) {
         return rc;
     }
 
-    ctl_import_sort(import);
+    if (import->rebuild) {
+        ctl_rebuild_sort(import);
+    } else {
+        ctl_import_sort(import);
+    }
 
     rc = ctl_import_all(import);
 
@@ -179,7 +192,7 @@ ctl_import_report(const ctl_import_t *import)
     ctl_import_report_refused(import);
 
     if (import->nfiles == 0 && refused == 0) {
-        ctl_error("there is no .crate file in %s", ctl->operands[0]);
+        ctl_error("there is no .crate file in %s", import->source);
         return CTL_REFUSED;
     }
 
@@ -189,6 +202,10 @@ ctl_import_report(const ctl_import_t *import)
             ctl->registry, import->yanked, import->there, refused);
 
     ctl_import_report_notes(import);
+
+    if (import->rebuild) {
+        ctl_rebuild_report(import);
+    }
 
     return refused ? CTL_REFUSED : CTL_DONE;
 }
@@ -206,7 +223,7 @@ ctl_import_report_notes(const ctl_import_t *import)
 
     if (import->others) {
         ctl_note(ctl, "%zu other file%s in %s %s left alone", import->others,
-                 (import->others == 1) ? "" : "s", ctl->operands[0],
+                 (import->others == 1) ? "" : "s", import->source,
                  (import->others == 1) ? "was" : "were");
     }
 

@@ -45,6 +45,7 @@ typedef struct {
     size_t                len;
     unsigned long         number;
     int                   used;
+    const char           *checksum;     /* of a rebuild, else NULL */
 } ctl_index_line_t;
 
 typedef struct {
@@ -52,19 +53,32 @@ typedef struct {
     const char           *version;
     const char           *path;
     ctl_index_line_t     *line;         /* NULL: there is none */
+    long long             modified;     /* of a rebuild in ns, else 0 */
+    int                   twin;         /* another file is this version */
 } ctl_crate_file_t;
+
+/* what a scan looks for: a rebuild has crates and lines from two places */
+typedef enum {
+    CTL_SCAN_ALL = 0,
+    CTL_SCAN_BLOBS,
+    CTL_SCAN_LINES
+} ctl_scan_t;
 
 typedef struct {
     ctl_t                *ctl;
     ctl_store_t           store;
     cargo_arena_t        *arena;
+    const char           *source;       /* the directory of the crates */
     int                   dir;
+    ctl_scan_t            scan;
+    int                   rebuild;      /* source is the store */
 
     ctl_crate_file_t     *files;
     size_t                nfiles;
     ctl_index_line_t     *lines;
     size_t                nlines;
     size_t                others;       /* files that are neither */
+    size_t                unnamed;      /* blobs that no line is about */
     int                   stop;         /* the rest would be refused too */
 
     /* what the registry has of the crate that it is about */
@@ -104,6 +118,10 @@ typedef struct {
 
 /* ctl_import_scan.c: all but CTL_DONE is said */
 ctl_rc_t ctl_import_scan(ctl_import_t *import);
+
+/* below a directory that is open; paths begin with this one */
+ctl_rc_t ctl_import_scan_below(ctl_import_t *import, int dir,
+    const char *path);
 
 /* ctl_import_set.c: brings files and lines together and in order */
 void ctl_import_sort(ctl_import_t *import);
@@ -149,7 +167,16 @@ ctl_rc_t ctl_import_check_owner(ctl_t *ctl);
 /* CTL_REFUSED with crate->error; *imported: it was not there */
 ctl_rc_t ctl_import_publish(ctl_import_crate_t *crate, int *imported);
 
+/* ctl_rebuild.c: in place of ctl_import_scan() and ctl_import_sort() */
+ctl_rc_t ctl_rebuild_scan(ctl_import_t *import);
+void ctl_rebuild_sort(ctl_import_t *import);
+
+/* CTL_REFUSED with crate->error when the blob is not what its name says */
+ctl_rc_t ctl_rebuild_read(ctl_import_crate_t *crate);
+void ctl_rebuild_report(const ctl_import_t *import);
+
 /* ctl_import.c */
+ctl_rc_t ctl_import_into(ctl_t *ctl, int rebuild);
 void ctl_import_refuse(ctl_import_t *import, const char *file,
     const char *name, const char *version, const char *reason);
 

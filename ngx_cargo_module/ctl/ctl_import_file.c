@@ -118,7 +118,7 @@ ctl_import_store(ctl_import_crate_t *crate)
 
     store = &crate->import->store;
 
-    if (crate->import->ctl->dry_run) {
+    if (crate->import->ctl->dry_run || crate->import->rebuild) {
         return CTL_DONE;
     }
 

@@ -115,6 +115,10 @@ ctl_import_read_line(ctl_import_crate_t *crate)
 
     line = crate->file->line;
 
+    if (crate->import->rebuild && ctl_rebuild_read(crate) != CTL_DONE) {
+        return CTL_REFUSED;
+    }
+
     if (line == NULL) {
         return CTL_DONE;
     }

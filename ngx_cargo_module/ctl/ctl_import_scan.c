@@ -44,6 +44,7 @@ static int ctl_scan_line(ctl_import_t *import, const ctl_index_line_t *where,
     const char *file, const char *text);
 static void ctl_scan_add_file(ctl_import_t *import, cargo_str_t name,
     cargo_str_t version, const char *path);
+static void ctl_scan_time(ctl_import_t *import, int fd);
 static void *ctl_scan_room(void *array, size_t count, size_t size);
 static const char *ctl_scan_keep(ctl_import_t *import, const char *text);
 
@@ -52,22 +53,26 @@ ctl_rc_t
 ctl_import_scan(ctl_import_t *import)
 {
     ctl_rc_t     rc;
-    const char  *dir;
 
-    dir = import->ctl->operands[0];
-
-    import->dir = open(dir, O_RDONLY|O_DIRECTORY|O_CLOEXEC);
+    import->dir = open(import->source, O_RDONLY|O_DIRECTORY|O_CLOEXEC);
 
     if (import->dir == -1) {
-        ctl_error("cannot open %s: %s", dir, strerror(errno));
+        ctl_error("cannot open %s: %s", import->source, strerror(errno));
         return CTL_REFUSED;
     }
 
-    rc = ctl_scan_subdir(import, import->dir, ".", "", 0);
+    rc = ctl_import_scan_below(import, import->dir, "");
 
     ctl_progress_end();
 
     return rc;
+}
+
+
+ctl_rc_t
+ctl_import_scan_below(ctl_import_t *import, int dir, const char *path)
+{
+    return ctl_scan_subdir(import, dir, ".", path, 0);
 }
 
 
@@ -84,7 +89,7 @@ ctl_scan_dir(ctl_import_t *import, int fd, const char *path, unsigned depth)
     dir = fdopendir(fd);
 
     if (dir == NULL) {
-        ctl_error("cannot read %s/%s: %s", import->ctl->operands[0], path,
+        ctl_error("cannot read %s/%s: %s", import->source, path,
                   strerror(errno));
         (void) close(fd);
         return CTL_FAILED;
@@ -109,7 +114,7 @@ ctl_scan_dir(ctl_import_t *import, int fd, const char *path, unsigned depth)
     }
 
     if (rc == CTL_DONE && errno) {
-        ctl_error("cannot read %s/%s: %s", import->ctl->operands[0], path,
+        ctl_error("cannot read %s/%s: %s", import->source, path,
                   strerror(errno));
         rc = CTL_FAILED;
     }
@@ -131,6 +136,12 @@ ctl_scan_entry(ctl_import_t *import, int dir, const char *name,
     if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0
         && S_ISDIR(st.st_mode))
     {
+        /* trash/ of sweep, tmp/ of uploads */
+
+        if (import->scan == CTL_SCAN_BLOBS && strlen(name) != 2) {
+            return CTL_DONE;
+        }
+
         return ctl_scan_subdir(import, dir, name, path, depth);
     }
 
@@ -178,8 +189,13 @@ ctl_scan_file(ctl_import_t *import, int dir, const char *name,
 
     crate = ctl_scan_is_crate(name);
 
-    if (!crate && !ctl_scan_is_index(path)) {
-        import->others += strcmp(name, "config.json") != 0;
+    if (import->scan == CTL_SCAN_LINES
+        ? (crate || !ctl_scan_is_index(path))
+        : (!crate && (import->scan == CTL_SCAN_BLOBS
+                      || !ctl_scan_is_index(path))))
+    {
+        import->others += import->scan != CTL_SCAN_LINES
+                          && strcmp(name, "config.json") != 0;
         return;
     }
 
@@ -251,6 +267,7 @@ ctl_scan_crate(ctl_import_t *import, int fd, const char *name,
 
     if (rc == CARGO_OK) {
         ctl_scan_add_file(import, crate, version, path);
+        ctl_scan_time(import, fd);
 
     } else {
         ctl_import_refuse(import, path, NULL, NULL,
@@ -382,6 +399,9 @@ ctl_scan_line(ctl_import_t *import, const ctl_index_line_t *where,
         *line = *where;
         line->name = ctl_scan_keep(import, name);
         line->version = ctl_scan_keep(import, version);
+        line->checksum = import->rebuild
+                         ? ctl_scan_keep(import, ctl_json_text(json, "cksum"))
+                         : NULL;
     }
 
     json_decref(json);
@@ -407,10 +427,26 @@ ctl_scan_add_file(ctl_import_t *import, cargo_str_t name, cargo_str_t version,
     file->version = (char *) version.data;
     file->path = ctl_scan_keep(import, path);
     file->line = NULL;
+    file->modified = 0;
+    file->twin = 0;
 
     if (file->name == NULL || file->version == NULL) {
         ctl_error("out of memory");
         exit(CTL_FAILED);
+    }
+}
+
+
+/* when it was published, as far as the store knows */
+
+static void
+ctl_scan_time(ctl_import_t *import, int fd)
+{
+    struct stat  st;
+
+    if (import->rebuild && fstat(fd, &st) == 0) {
+        import->files[import->nfiles - 1].modified
+                  = st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec;
     }
 }
 

@@ -12,13 +12,17 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "cargo_semver.h"
+#include "ctl_blobs.h"
 #include "ctl_print.h"
 #include "ctl_versions.h"
 
 
 static void ctl_set_match(ctl_import_t *import);
+static int ctl_set_same(const ctl_index_line_t *line,
+    const ctl_crate_file_t *file);
 static void ctl_set_missing(ctl_import_t *import);
 static int ctl_set_compare(const char *name, const char *version,
     const char *other_name, const char *other_version);
@@ -77,7 +81,7 @@ ctl_set_match(ctl_import_t *import)
             order = ctl_set_compare(line->name, line->version, file->name,
                                     file->version);
 
-            if (order == 0) {
+            if (order == 0 && ctl_set_same(line, file)) {
                 line->used = 1;
                 file->line = line;
             }
@@ -89,6 +93,22 @@ ctl_set_match(ctl_import_t *import)
             n++;
         }
     }
+}
+
+
+/* of a rebuild, whose files have the names of their contents */
+
+static int
+ctl_set_same(const ctl_index_line_t *line, const ctl_crate_file_t *file)
+{
+    size_t  len;
+
+    len = strlen(file->path);
+
+    return line->checksum == NULL
+           || (len >= CTL_BLOB_NAME - 1
+               && strncasecmp(file->path + len - (CTL_BLOB_NAME - 1),
+                              line->checksum, CTL_SHA256_HEX) == 0);
 }
 
 
@@ -188,6 +208,11 @@ ctl_set_in_order(const void *a, const void *b)
 
     if (order == 0 && file->line) {
         order = ctl_set_by_place(file->line, other->line);
+    }
+
+    if (order == 0) {
+        order = (file->modified > other->modified)
+                - (file->modified < other->modified);
     }
 
     if (order == 0) {

@@ -106,8 +106,16 @@ static const char  ctl_man_end[] =
     ".EX\n"
     "cargoctl audit \\-\\-since 1d \\-\\-refused \\-\\-json\n"
     ".EE\n"
+    ".PP\n"
+    "A backup every night, and the newest one into a new database:\n"
+    ".PP\n"
+    ".EX\n"
+    "cargoctl backup /var/backups/cargo\\-registry \\-\\-keep 14\n"
+    "cargoctl restore /var/backups/cargo\\-registry\n"
+    ".EE\n"
     ".SH SEE ALSO\n"
     ".BR cargo (1),\n"
+    ".BR pg_dump (1),\n"
     ".BR psql (1),\n"
     ".BR nginx (8)\n";
 

@@ -13,7 +13,8 @@
     "delete_version create_registry set_registry create_account grant_role "  \
     "disable_account enable_account create_team delete_team "                 \
     "add_team_member remove_team_member reserve_name release_name "           \
-    "restrict_crate allow_reader deny_reader lift_quarantine import_version"
+    "restrict_crate allow_reader deny_reader lift_quarantine import_version " \
+    "restore"
 
 
 const ctl_option_t  ctl_options[] = {
@@ -60,7 +61,7 @@ const ctl_option_t  ctl_options[] = {
 
     { "--registry", "NAME", NULL,
       offsetof(ctl_t, registry), CTL_VALUE, CTL_OPT_REGISTRY,
-      "crate owner import export", NULL,
+      "crate owner import export rebuild", NULL,
       "the registry that the crates are in" },
 
     { "--role", "ROLE", NULL,
@@ -108,8 +109,12 @@ const ctl_option_t  ctl_options[] = {
       "why it goes; kept with the names of the deleted" },
 
     { "--force", NULL, NULL,
-      offsetof(ctl_t, force), CTL_FLAG, CTL_OPT_FORCE, NULL, NULL,
+      offsetof(ctl_t, force), CTL_FLAG, CTL_OPT_FORCE, "crate", NULL,
       "even when other crates depend on it" },
+
+    { "--force", NULL, NULL,
+      offsetof(ctl_t, force), CTL_FLAG, CTL_OPT_FORCE, "restore", NULL,
+      "even when blobs are damaged or missing: all but these" },
 
     { "--account", "LOGIN", NULL,
       offsetof(ctl_t, account), CTL_VALUE, CTL_OPT_ACCOUNT, NULL, NULL,
@@ -167,8 +172,21 @@ const ctl_option_t  ctl_options[] = {
       offsetof(ctl_t, dry_run), CTL_FLAG, CTL_OPT_DRY_RUN, "sweep", NULL,
       "say what would be removed and touch nothing" },
 
+    { "--keep", "N", NULL,
+      offsetof(ctl_t, keep), CTL_VALUE, CTL_OPT_KEEP, NULL, NULL,
+      "then remove all backups but the newest N (none)" },
+
+    { "--at", "NAME", NULL,
+      offsetof(ctl_t, at), CTL_VALUE, CTL_OPT_AT, NULL, NULL,
+      "the backup of this name, such as 20261121T093231Z (the newest)" },
+
     { "--dry-run", NULL, NULL,
-      offsetof(ctl_t, dry_run), CTL_FLAG, CTL_OPT_DRY_RUN, "import", NULL,
+      offsetof(ctl_t, dry_run), CTL_FLAG, CTL_OPT_DRY_RUN, "restore", NULL,
+      "check all of the backup and restore nothing" },
+
+    { "--dry-run", NULL, NULL,
+      offsetof(ctl_t, dry_run), CTL_FLAG, CTL_OPT_DRY_RUN, "import rebuild",
+      NULL,
       "check all crates and store nothing" },
 
     { "--quick", NULL, NULL,

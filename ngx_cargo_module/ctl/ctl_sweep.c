@@ -155,7 +155,8 @@ ctl_sweep_begin(ctl_sweep_t *sweep)
     }
 
     if (rc == CTL_DONE && !yes) {
-        ctl_error("another sweep is at work with this database: let it end");
+        ctl_error("another sweep or a backup is at work with this database: "
+                  "let it end");
         return CTL_REFUSED;
     }
 

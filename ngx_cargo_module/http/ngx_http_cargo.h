@@ -549,8 +549,8 @@ ngx_int_t ngx_http_cargo_log_error(ngx_http_request_t *r,
 /* what the database said that it serves; NULL: not even that it knows */
 void ngx_http_cargo_interface(json_t *answer);
 
-/* the database does not know what it was asked for */
-ngx_uint_t ngx_http_cargo_misfit(ngx_cargo_pg_job_t *job);
+/* the database cannot know what it was asked for: what to answer; or NULL */
+const ngx_str_t *ngx_http_cargo_misfit(ngx_cargo_pg_job_t *job);
 
 
 /* ngx_http_cargo_changes.c */

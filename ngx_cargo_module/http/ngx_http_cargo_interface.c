@@ -22,7 +22,39 @@ typedef enum {
 } ngx_http_cargo_fit_e;
 
 
+typedef struct {
+    const char       *sqlstate;
+    const ngx_str_t  *answer;
+} ngx_http_cargo_misfit_t;
+
+
 static void ngx_http_cargo_fit(ngx_http_cargo_fit_e fit);
+
+
+static const ngx_str_t  ngx_http_cargo_not_ready = ngx_string(
+    "the registry's database is not ready: it is being restored, or was not "
+    "set up; nothing was changed; try again later, and tell the registry's "
+    "administrator if it lasts");
+
+static const ngx_str_t  ngx_http_cargo_upgrading = ngx_string(
+    "the registry is being upgraded: its nginx and its database are not of "
+    "one version yet; nothing was changed; try again later, and tell the "
+    "registry's administrator if it lasts");
+
+
+/* the last transaction of a restore, as of a first migrate, gives the rights */
+
+static const ngx_http_cargo_misfit_t  ngx_http_cargo_misfits[] = {
+
+    { "3F000", &ngx_http_cargo_not_ready },    /* no such schema */
+    { "42501", &ngx_http_cargo_not_ready },    /* no right to it */
+    { "42883", &ngx_http_cargo_upgrading },    /* no such function */
+    { "42704", &ngx_http_cargo_upgrading },    /* type */
+    { "42P01", &ngx_http_cargo_upgrading },    /* table */
+    { "42703", &ngx_http_cargo_upgrading },    /* column */
+
+    { NULL, NULL }
+};
 
 
 static ngx_http_cargo_fit_e  ngx_http_cargo_fit_now;
@@ -54,24 +86,25 @@ ngx_http_cargo_interface(json_t *answer)
 }
 
 
-/* refused for want of a schema, function, type, table or column */
-
-ngx_uint_t
+const ngx_str_t *
 ngx_http_cargo_misfit(ngx_cargo_pg_job_t *job)
 {
-    const char  *state;
+    const char                     *state;
+    const ngx_http_cargo_misfit_t  *misfit;
 
     if (job->outcome != NGX_CARGO_PG_FAILED) {
-        return 0;
+        return NULL;
     }
 
     state = ngx_cargo_pg_sqlstate(job);
 
-    return ngx_strcmp(state, "3F000") == 0
-           || ngx_strcmp(state, "42883") == 0
-           || ngx_strcmp(state, "42704") == 0
-           || ngx_strcmp(state, "42P01") == 0
-           || ngx_strcmp(state, "42703") == 0;
+    for (misfit = ngx_http_cargo_misfits; misfit->sqlstate; misfit++) {
+        if (ngx_strcmp(state, misfit->sqlstate) == 0) {
+            return misfit->answer;
+        }
+    }
+
+    return NULL;
 }
 
 
@@ -96,7 +129,8 @@ ngx_http_cargo_fit(ngx_http_cargo_fit_e fit)
         ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
                       "cargo: the database is older than this module or was "
                       "never set up: run \"cargoctl migrate\" of the "
-                      "module's version; until then requests get 503");
+                      "module's version, unless it is being restored at this "
+                      "moment; until then requests get 503");
         break;
 
     case NGX_HTTP_CARGO_MODULE_OLD:

@@ -6,11 +6,6 @@
     "the registry's database does not answer; nothing was changed; try "      \
     "again later, and tell the registry's administrator if it lasts"
 
-#define NGX_HTTP_CARGO_UPGRADING                                              \
-    "the registry is being upgraded: its nginx and its database are not of "  \
-    "one version yet; nothing was changed; try again later, and tell the "    \
-    "registry's administrator if it lasts"
-
 /* as ngx_http_cargo_query_params() gives them */
 #define NGX_HTTP_CARGO_CALLER  "$1, row($2, $3, $4)::cargo.caller"
 
@@ -352,8 +347,9 @@ void
 ngx_http_cargo_read_answer(ngx_cargo_pg_job_t *job, ngx_uint_t reads,
     ngx_http_cargo_answer_t *answer)
 {
-    ngx_str_t  status;
-    ngx_int_t  n;
+    ngx_str_t         status;
+    ngx_int_t         n;
+    const ngx_str_t  *why;
 
     answer->job = job;
 
@@ -369,9 +365,11 @@ ngx_http_cargo_read_answer(ngx_cargo_pg_job_t *job, ngx_uint_t reads,
     if (job->outcome == NGX_CARGO_PG_FAILED
         && !ngx_http_cargo_may_pass(ngx_cargo_pg_sqlstate(job)))
     {
-        if (ngx_http_cargo_misfit(job)) {
+        why = ngx_http_cargo_misfit(job);
+
+        if (why) {
             answer->status = NGX_HTTP_SERVICE_UNAVAILABLE;
-            ngx_str_set(&answer->body, NGX_HTTP_CARGO_UPGRADING);
+            answer->body = *why;
             return;
         }
 

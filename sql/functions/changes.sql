@@ -60,15 +60,20 @@ begin
         timeline := left(pg_walfile_name(pg_current_wal_insert_lsn()), 8);
     end if;
 
-    return left(encode(sha256(convert_to(cluster || '/' || timeline, 'UTF8')),
-                       'hex'), 8);
+    -- and which of the logs that have been there: a dump brings another one
+    return left(encode(sha256(convert_to(
+                    concat_ws('/', cluster, timeline,
+                              'cargo_store.changes'::regclass::oid),
+                    'UTF8')), 'hex'), 8);
 end
 $$;
 
 comment on function cargo_store.history() is
-    'A short name of the sequence of transactions that this server knows.  It '
+    'A short name of the sequence of transactions that this log knows.  It '
     'changes when a standby is promoted: the last transactions of the old '
-    'primary may be unknown to it, and their numbers are given again.';
+    'primary may be unknown to it, and their numbers are given again.  It '
+    'changes when a dump is put back, into this cluster or another one: '
+    'numbers have gone on, and what the log told of since is lost.';
 
 
 create or replace function cargo.changes(
@@ -120,7 +125,8 @@ end
 $$;
 
 comment on function cargo.changes(text) is
-    'since: the "next" of the last answer, null at first.  200 with {"next", '
+    'since: the "next" of the last answer (at most 32 characters), null at '
+    'first.  200 with {"next", '
     '"all", "changes": [[id, registry, crate], ...]}: what has changed, some '
     'of it perhaps told before, since sequences and commits have not the same '
     'order; registry null: in every one, crate null: permissions.  all: there '

@@ -1,15 +1,17 @@
 -- What the sparse index is made of.  index_documents() is stable, and one
 -- snapshot serves the bodies and their dates.
 
-create or replace function cargo_store.index_line(version cargo_store.versions)
+-- not of the row: a body that is parsed keeps its type from being changed
+create or replace function cargo_store.index_line(
+    head text,
+    yanked boolean,
+    tail text)
 returns text
 language sql immutable parallel safe
-return (version).index_head
-       || case when (version).yanked then 'true' else 'false' end
-       || (version).index_tail || E'\n';
+return head || case when yanked then 'true' else 'false' end || tail || E'\n';
 
-comment on function cargo_store.index_line(cargo_store.versions) is
-    'The line of a version, with its end.';
+comment on function cargo_store.index_line(text, boolean, text) is
+    'The line of a version, of its columns, with its end.';
 
 
 create or replace function cargo_store.store_document(
@@ -24,7 +26,8 @@ begin
                                     body)
         select crate.registry_id, lower(crate.name), crate.id,
                extract(epoch from crate.index_modified),
-               string_agg(index_line(v), '' order by v.id)
+               string_agg(index_line(v.index_head, v.yanked, v.index_tail),
+                          '' order by v.id)
           from versions v
          where v.crate_id = crate.id
         having sum(octet_length(v.index_head) + octet_length(v.index_tail))
@@ -119,7 +122,8 @@ begin
     -- bitmap scan would collect the same pages and then sort wide rows.
     select extract(epoch from c.index_modified), c.restricted,
            (select string_agg(l.line, '')
-              from (select index_line(v) as line
+              from (select index_line(v.index_head, v.yanked,
+                                      v.index_tail) as line
                       from versions v
                      where v.crate_id = c.id
                      order by v.id) l)
