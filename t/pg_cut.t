@@ -396,9 +396,8 @@ sub hears {
 
     $db->ask('update cargo_store.versions set yanked = not yanked where'
              . " crate_id = (select id from cargo_store.crates where name ="
-             . " 'warm'); insert into cargo_store.changes (registry_id, crate,"
-             . " kind) select registry_id, name, 'yank' from cargo_store.crates where name ="
-             . " 'warm'");
+             . " 'warm'); select cargo_store.index_changed(id, 'yank')"
+             . " from cargo_store.crates where name = 'warm'");
 
     return refreshed($t, sub {
         $t->get('/index/wa/rm/warm')->json()->{yanked} ne $yanked
