@@ -391,7 +391,8 @@ sub never_reads {
     });
 
     is($r->{status}, 200, 'others are served while 60 do not read');
-    cmp_ok($seconds, '<', 1, 'at once');
+    # a sanitizer makes each byte that nginx copies for the others cost more
+    cmp_ok($seconds, '<', $t->objs() =~ /asan/ ? 5 : 1, 'at once');
 
     my $grown = status_of($worker, 'VmRSS') - $before;
 

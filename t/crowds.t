@@ -30,16 +30,17 @@ my ($CHILDREN, $EACH, $SIZE) = $LONG ? (20, 10, 10 * $MIB)
 
 my $t = Test::Cargo->new();
 
-chomp(my $files = `ulimit -Hn`);
+chomp(my $files = `sh -c 'ulimit -Hn'`);
 
 plan(skip_all => "$files OPEN FILES ARE ALLOWED: 10,000 connections are NOT"
-                 . ' shown') if $files ne 'unlimited' && $files < $IDLE + 500;
+                 . ' shown') if $files ne 'unlimited' && $files < $IDLE + 2200;
 
 $t->postgres();
-$t->nginx(main => 'worker_rlimit_nofile ' . ($IDLE + 400) . ';',
-          events => 'worker_connections ' . ($IDLE + 300) . ';',
+# of the last sixteenth of its connections nginx takes from who says nothing
+$t->nginx(main => 'worker_rlimit_nofile ' . ($IDLE + 2200) . ';',
+          events => 'worker_connections ' . ($IDLE + 2000) . ';',
           server => <<'CONF');
-client_header_timeout  60s;
+client_header_timeout  120s;
 cargo_max_crate_size   11m;
 CONF
 
@@ -56,9 +57,12 @@ is_deeply([ $t->workers() ], [$worker], 'the worker was never replaced');
 $t->done();
 
 
+# All files of the worker but for a few dozen are connections.
+
 sub sockets {
-    return scalar grep { (readlink($_) // '') =~ /^socket/ }
-                  glob("/proc/$worker/fd/*");
+    opendir my $dir, "/proc/$worker/fd" or return 0;
+
+    return scalar(() = readdir $dir) - 2;
 }
 
 
@@ -67,17 +71,23 @@ sub idle_connections {
     my $go = $t->dir() . '/idle.go';
 
     my $holder = in_background($t, sub {
-        system('true');    # its own process: its own files
+        system('prlimit', "--pid=$$", "--nofile=$files:");
 
         my @connections = map { $t->connect(timeout => 30) } 1 .. $IDLE;
 
         $connections[$_]->send($_ % 2 ? "GET /index/config.json HTTP/1.1\r\n"
                                       : 'P') for 0 .. $#connections;
-        $t->wait_for(sub { -e $go }, 60);
+        $t->write_file('idle.there', '');
+        $t->wait_for(sub { -e $go }, 100);
         return scalar @connections;
     });
 
-    ok($t->wait_for(sub { sockets() >= $IDLE }, 60),
+    my $start = Time::HiRes::time();
+
+    $t->wait_for(sub { -e $t->dir() . '/idle.there' }, 60);
+    note(sprintf 'they came within %.1f s', Time::HiRes::time() - $start);
+
+    ok($t->wait_for(sub { sockets() >= $IDLE }, 30),
        "$IDLE connections on which nothing goes on")
         or diag(sockets());
 
@@ -100,12 +110,12 @@ sub idle_connections {
     my $grown = status_of($worker, 'VmRSS') - $before;
 
     note("$IDLE idle connections: $grown kB; a read: $seconds[50] s");
-    cmp_ok($grown, '<', $IDLE * 4, "an idle connection costs less than 4 kB"
+    cmp_ok($grown, '<', $IDLE * 10, "one of them costs less than 10 kB"
            . " ($grown kB for all)") if $t->objs() !~ /asan/;
 
     $t->write_file('idle.go', '');
     is($holder->(60), $IDLE, 'all were there');
-    ok($t->wait_for(sub { sockets() < 100 }, 30), 'and are gone');
+    ok($t->wait_for(sub { sockets() < 200 }, 30), 'and are gone');
 }
 
 
