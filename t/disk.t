@@ -248,7 +248,7 @@ sub lost_upload {
 }
 
 
-# What nginx keeps an upload in while it comes is a disk too.
+# What nginx keeps a longer upload in while it comes is a disk too.
 
 sub full_bodies {
     my $filler = fill($bodies, 16384);
@@ -371,7 +371,9 @@ sub real_cargo {
         skip('NO CARGO: what it prints is not shown', 4)
             if !Test::Cargo::Client::cargo_binary();
 
-        $t->new_crate('real', Test::Cargo::Crate::manifest(name => 'real'));
+        # more than nginx keeps in memory of a body
+        $t->new_crate('real', Test::Cargo::Crate::manifest(name => 'real'),
+                      { data => noise(40_000) });
 
         my @publish = ('publish', '--allow-dirty', '--no-verify', {
             dir => $t->dir() . '/real',
