@@ -41,7 +41,7 @@ server {
     cargo_blobs     %%dir%%/blobs;
 
     location /index/  { cargo_index; }
-    location /api/v1/ { cargo_api; client_max_body_size 32m; }
+    location /api/v1/ { cargo_api; client_max_body_size 16m; }
     location /dl/     { cargo_download; }
     location = /me    { cargo_me; }
 }
@@ -57,8 +57,10 @@ story('h2', 'HTTP/2.0');
 many_at_once();
 big_upload();
 refused_upload('h2');
+too_large('h2');
 story('h1', 'HTTP/1.1');
 refused_upload('h1');
+too_large('h1');
 private();
 
 $t->done();
@@ -220,6 +222,28 @@ sub refused_upload {
                  'publish', '--no-verify', '--allow-dirty',
                  { dir => $dir, env => { %env,
                    CARGO_REGISTRIES_MAIN_TOKEN => 'nonsense' } });
+    }
+}
+
+
+# More than a crate may have, and more than nginx takes of a body.
+
+sub too_large {
+    my ($port) = @_;
+
+    $t->cargo_config(index => index_at($port));
+
+    for my $size (11_000_000, 24_000_000) {
+        open my $urandom, '<:raw', '/dev/urandom' or die "urandom: $!\n";
+        read($urandom, my $noise, $size);
+
+        my $dir = package_of($t, 'too-large', '1.0.0', '',
+                             { 'noise.bin' => $noise });
+
+        no_cargo($t, "$port: a crate of $size bytes",
+                 qr/status 413 [^)]*\): max upload size is: 10485760/,
+                 'publish', '--no-verify', '--allow-dirty',
+                 { dir => $dir, env => \%env });
     }
 }
 

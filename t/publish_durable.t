@@ -40,7 +40,7 @@ my $t = Test::Cargo->new();
 
 $t->allow_errors(
     qr/cargo: creating a file in tmp\/ failed in the store/,    # chmod
-    qr/cargo: making a directory for failed in the store/,
+    qr/cargo: making a directory failed in the store/,
     qr/cargo: .* failed in the store .*No space left on device/,
     qr/worker process \d+ exited on signal 9/,                  # kill -9
 );

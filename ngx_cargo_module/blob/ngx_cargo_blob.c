@@ -32,6 +32,7 @@ static cargo_rc_t ngx_cargo_blob_render(ngx_cargo_blob_work_t *work);
 static cargo_rc_t ngx_cargo_blob_store(ngx_cargo_blob_work_t *work);
 static cargo_rc_t ngx_cargo_blob_failed(ngx_cargo_blob_upload_t *upload,
     ngx_err_t err, const char *failed, cargo_error_t *error);
+static const char *ngx_cargo_blob_passes(ngx_err_t err);
 
 
 ngx_cargo_blob_upload_t *
@@ -360,24 +361,54 @@ ngx_cargo_blob_store(ngx_cargo_blob_work_t *work)
 }
 
 
+/* what the machine lacks or suffers is 503, how it was set up is 500 */
+
 static cargo_rc_t
 ngx_cargo_blob_failed(ngx_cargo_blob_upload_t *upload, ngx_err_t err,
     const char *failed, cargo_error_t *error)
 {
+    const char  *passes;
+
     upload->err = err;
     upload->failed = failed;
 
-    if (err == ENOSPC || err == EDQUOT || err == EMFILE || err == ENFILE
-        || err == ENOMEM)
-    {
+    passes = ngx_cargo_blob_passes(err);
+
+    if (passes) {
         return cargo_refuse(error, 503,
-                            "the registry has no room for the crate now "
-                            "(%s); nothing was published; tell its "
-                            "administrator, then try again", strerror(err));
+                            "the registry %s (%s); nothing was published; "
+                            "tell its administrator, then try again",
+                            passes, strerror(err));
     }
 
     return cargo_refuse(error, 500,
                         "the registry could not store the crate (%s); "
                         "nothing was published; tell its administrator, the "
                         "error log of nginx says more", strerror(err));
+}
+
+
+static const char *
+ngx_cargo_blob_passes(ngx_err_t err)
+{
+    switch (err) {
+
+    case ENOSPC:
+    case EDQUOT:
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+        return "has no room for the crate now";
+
+    case EROFS:
+        return "takes no crates now";
+
+    case EIO:
+    case ESTALE:
+    case ETIMEDOUT:
+        return "cannot use its disk now";
+
+    default:
+        return NULL;
+    }
 }

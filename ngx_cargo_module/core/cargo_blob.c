@@ -207,7 +207,7 @@ static int
 cargo_blob_settle(cargo_blob_t *blob, char *path, size_t store_len)
 {
     if (fchmod(blob->fd, 0644) == -1) {
-        return cargo_blob_failed(blob, "setting the mode of");
+        return cargo_blob_failed(blob, "setting the mode of a file in tmp/");
     }
 
     /*
@@ -219,7 +219,7 @@ cargo_blob_settle(cargo_blob_t *blob, char *path, size_t store_len)
     }
 
     if (fsync(blob->fd) == -1) {
-        return cargo_blob_failed(blob, "fsync of");
+        return cargo_blob_failed(blob, "fsync of a file in tmp/");
     }
 
     if (cargo_blob_sync_dirs(blob, path, store_len) != 0) {
@@ -227,7 +227,7 @@ cargo_blob_settle(cargo_blob_t *blob, char *path, size_t store_len)
     }
 
     if (rename(blob->path, path) == -1) {
-        return cargo_blob_failed(blob, "renaming");
+        return cargo_blob_failed(blob, "renaming a file of tmp/");
     }
 
     blob->path = NULL;
@@ -250,7 +250,7 @@ cargo_blob_make_dirs(cargo_blob_t *blob, char *path, size_t store_len)
         path[len] = '/';
 
         if (rc == -1 && errno != EEXIST) {
-            return cargo_blob_failed(blob, "making a directory for");
+            return cargo_blob_failed(blob, "making a directory");
         }
     }
 
@@ -290,13 +290,13 @@ cargo_blob_sync_dir(cargo_blob_t *blob, char *path, size_t len)
     path[len] = saved;
 
     if (fd == -1) {
-        return cargo_blob_failed(blob, "opening the directory of");
+        return cargo_blob_failed(blob, "opening a directory");
     }
 
     rc = fsync(fd);
 
     if (rc == -1) {
-        (void) cargo_blob_failed(blob, "fsync of the directory of");
+        (void) cargo_blob_failed(blob, "fsync of a directory");
     }
 
     (void) close(fd);

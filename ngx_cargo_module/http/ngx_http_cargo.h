@@ -37,6 +37,7 @@
 #include "ngx_http_cargo_read.h"
 
 #include "cargo_name.h"
+#include "cargo_ratelimit.h"
 #include "cargo_semver.h"
 #include "cargo_token.h"
 
@@ -247,6 +248,7 @@ typedef struct {
     unsigned                     named:1;       /* registry is known */
     unsigned                     evaluated:1;   /* and the rest */
     unsigned                     error_sent:1;
+    unsigned                     receiving:1;   /* the body of an upload */
     unsigned                     own_body:1;    /* also of an error */
 
     /* of the location, which an internal redirect may leave */

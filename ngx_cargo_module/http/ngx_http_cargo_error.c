@@ -30,6 +30,8 @@ static size_t ngx_http_cargo_raw_uri_len(ngx_http_request_t *r);
 static ngx_http_cargo_ctx_t *ngx_http_cargo_error_ctx(ngx_http_request_t *r);
 static void ngx_http_cargo_lost_blob(ngx_http_request_t *r,
     ngx_http_cargo_ctx_t *ctx);
+static void ngx_http_cargo_lost_upload(ngx_http_request_t *r,
+    ngx_http_cargo_ctx_t *ctx);
 static ngx_int_t ngx_http_cargo_default_detail(ngx_http_request_t *r,
     ngx_http_cargo_ctx_t *ctx);
 static ngx_int_t ngx_http_cargo_error_headers(ngx_http_request_t *r,
@@ -268,6 +270,12 @@ ngx_http_cargo_error_header_filter(ngx_http_request_t *r)
         ngx_http_cargo_lost_blob(r, ctx);
     }
 
+    if (ctx->receiving
+        && r->headers_out.status == NGX_HTTP_INTERNAL_SERVER_ERROR)
+    {
+        ngx_http_cargo_lost_upload(r, ctx);
+    }
+
     if ((ctx->detail.len == 0
          && ngx_http_cargo_default_detail(r, ctx) != NGX_OK)
         || ngx_http_cargo_log_error(r, ctx) != NGX_OK
@@ -414,6 +422,22 @@ ngx_http_cargo_lost_blob(ngx_http_request_t *r, ngx_http_cargo_ctx_t *ctx)
     ngx_str_set(&ctx->detail,
                 "the registry has lost the file of this crate; tell its "
                 "administrator");
+}
+
+
+/* nginx could not make or write the file for the body, and has logged why */
+
+static void
+ngx_http_cargo_lost_upload(ngx_http_request_t *r, ngx_http_cargo_ctx_t *ctx)
+{
+    r->headers_out.status = NGX_HTTP_SERVICE_UNAVAILABLE;
+    r->headers_out.status_line.len = 0;
+    r->err_status = NGX_HTTP_SERVICE_UNAVAILABLE;
+
+    ngx_str_set(&ctx->detail,
+                "the registry has no room for the upload now, or cannot use "
+                "its disk; nothing was published; tell its administrator, "
+                "then try again");
 }
 
 

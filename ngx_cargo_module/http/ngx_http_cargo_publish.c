@@ -31,6 +31,8 @@ static ngx_int_t ngx_http_cargo_publish_post(ngx_http_request_t *r,
 static void ngx_http_cargo_publish_thread(void *data, ngx_log_t *log);
 static void ngx_http_cargo_publish_thread_done(ngx_event_t *ev);
 static void ngx_http_cargo_publish_checked(ngx_http_request_t *r);
+static void ngx_http_cargo_publish_failed(ngx_http_request_t *r,
+    ngx_cargo_blob_upload_t *upload);
 static ngx_int_t ngx_http_cargo_publish_insert(ngx_http_request_t *r,
     ngx_http_cargo_ctx_t *ctx);
 static void ngx_http_cargo_publish_inserted(ngx_http_request_t *r,
@@ -98,6 +100,8 @@ ngx_http_cargo_publish_read(ngx_http_request_t *r)
     r->request_body_in_clean_file = 1;
     r->request_body_file_log_level = 0;
 
+    ctx->receiving = 1;
+
     rc = ngx_http_read_client_request_body(r, ngx_http_cargo_publish_body);
 
     if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
@@ -147,6 +151,7 @@ ngx_http_cargo_publish_body(ngx_http_request_t *r)
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
 
+    ctx->receiving = 0;
     ngx_http_cargo_publish_stage(ctx, CARGO_METRICS_RECEIVE);
 
     if (r->request_body == NULL || r->request_body->bufs == NULL) {
@@ -386,10 +391,7 @@ ngx_http_cargo_publish_checked(ngx_http_request_t *r)
     upload = ctx->upload;
 
     if (upload->err) {
-        ngx_log_error(NGX_LOG_CRIT, r->connection->log, upload->err,
-                      "cargo: %s failed in the store \"%*s\"",
-                      upload->failed, upload->store.len,
-                      upload->store.data);
+        ngx_http_cargo_publish_failed(r, upload);
     }
 
     ngx_cargo_observe(stages[CARGO_METRICS_CHECK], upload->check_time);
@@ -415,6 +417,25 @@ ngx_http_cargo_publish_checked(ngx_http_request_t *r)
 
     if (rc != NGX_OK) {
         ngx_http_cargo_end(r, rc);
+    }
+}
+
+
+static void
+ngx_http_cargo_publish_failed(ngx_http_request_t *r,
+    ngx_cargo_blob_upload_t *upload)
+{
+    const char               *note;
+    static cargo_ratelimit_t  limit;
+
+    note = cargo_ratelimit(&limit, upload->failed, (uint32_t) upload->err,
+                           ngx_time());
+
+    if (note) {
+        ngx_log_error(NGX_LOG_CRIT, r->connection->log, upload->err,
+                      "cargo: %s failed in the store \"%*s\"%s",
+                      upload->failed, upload->store.len, upload->store.data,
+                      note);
     }
 }
 

@@ -13,6 +13,7 @@
 static ngx_int_t ngx_http_cargo_query_caller(ngx_http_request_t *r,
     ngx_cargo_pg_job_t *job);
 static void ngx_http_cargo_answered(ngx_cargo_pg_job_t *job);
+static ngx_str_t ngx_http_cargo_lack(ngx_cargo_pg_job_t *job);
 static void ngx_http_cargo_recognised(ngx_http_request_t *r,
     ngx_cargo_pg_job_t *job);
 static ngx_uint_t ngx_http_cargo_may_pass(const char *sqlstate);
@@ -389,7 +390,40 @@ ngx_http_cargo_read_answer(ngx_cargo_pg_job_t *job, ngx_uint_t reads,
         return;
     }
 
-    ngx_str_set(&answer->body, NGX_HTTP_CARGO_NO_DATABASE);
+    answer->body = ngx_http_cargo_lack(job);
+}
+
+
+/* what a database that answers lacks, and one that does not */
+
+static ngx_str_t
+ngx_http_cargo_lack(ngx_cargo_pg_job_t *job)
+{
+    ngx_str_t    sentence;
+    const char  *state;
+
+    ngx_str_set(&sentence, NGX_HTTP_CARGO_NO_DATABASE);
+
+    if (job->outcome != NGX_CARGO_PG_FAILED) {
+        return sentence;
+    }
+
+    state = ngx_cargo_pg_sqlstate(job);
+
+    if (ngx_strcmp(state, "53100") == 0) {
+        ngx_str_set(&sentence,
+                    "the registry's database has no room left; nothing was "
+                    "changed; tell the registry's administrator, then try "
+                    "again");
+
+    } else if (ngx_strcmp(state, "25006") == 0) {
+        ngx_str_set(&sentence,
+                    "the registry's database takes no changes now; nothing "
+                    "was changed; try again later, and tell the registry's "
+                    "administrator if it lasts");
+    }
+
+    return sentence;
 }
 
 

@@ -135,9 +135,11 @@ void
 ngx_cargo_pg_job_timer(ngx_event_t *ev)
 {
     ngx_uint_t                  level;
+    const char                 *note;
     ngx_cargo_pg_job_t         *job;
     ngx_cargo_pg_handler_pt     handler;
     ngx_cargo_pg_connection_t  *conn;
+    static cargo_ratelimit_t    limit;
 
     job = ev->data;
     conn = job->connection;
@@ -153,10 +155,16 @@ ngx_cargo_pg_job_timer(ngx_event_t *ev)
 
     level = ngx_cargo_pg_complaint(job->connections, level);
 
-    ngx_log_error(level, ev->log, 0,
-                  "cargo pg: %s took longer than %M ms (%s)",
-                  job->statement->name, job->connections->conf->timeout,
-                  conn ? "in the database" : "waiting for a connection");
+    note = cargo_ratelimit(&limit, job->statement->name,
+                           level + (conn ? 100 : 0), ngx_time());
+
+    if (note) {
+        ngx_log_error(level, ev->log, 0,
+                      "cargo pg: %s took longer than %M ms (%s)%s",
+                      job->statement->name, job->connections->conf->timeout,
+                      conn ? "in the database" : "waiting for a connection",
+                      note);
+    }
 
     ngx_cargo_pg_count_job(job->connections, job);
 

@@ -10,6 +10,8 @@ static void ngx_cargo_pg_result(ngx_cargo_pg_connection_t *conn,
     PGresult *result);
 static void ngx_cargo_pg_synced(ngx_cargo_pg_connection_t *conn,
     ngx_queue_t *done);
+static void ngx_cargo_pg_tell_failed(ngx_cargo_pg_connection_t *conn,
+    ngx_cargo_pg_job_t *job);
 static ngx_uint_t ngx_cargo_pg_try_again(ngx_cargo_pg_connection_t *conn,
     ngx_cargo_pg_job_t *job);
 static void ngx_cargo_pg_renew(ngx_cargo_pg_connection_t *conn);
@@ -157,7 +159,6 @@ ngx_cargo_pg_result(ngx_cargo_pg_connection_t *conn, PGresult *result)
 static void
 ngx_cargo_pg_synced(ngx_cargo_pg_connection_t *conn, ngx_queue_t *done)
 {
-    const char          *message;
     ngx_queue_t         *q;
     ngx_cargo_pg_job_t  *job;
 
@@ -188,14 +189,36 @@ ngx_cargo_pg_synced(ngx_cargo_pg_connection_t *conn, ngx_queue_t *done)
         return;
     }
 
-    message = PQresultErrorField(job->result, PG_DIAG_MESSAGE_PRIMARY);
-
-    ngx_log_error(NGX_LOG_ERR, conn->pool->log, 0,
-                  "cargo pg: %s failed: %s %s", job->statement->name,
-                  ngx_cargo_pg_sqlstate(job),
-                  message ? message : "no message");
+    ngx_cargo_pg_tell_failed(conn, job);
 
     ngx_queue_insert_tail(done, q);
+}
+
+
+static void
+ngx_cargo_pg_tell_failed(ngx_cargo_pg_connection_t *conn,
+    ngx_cargo_pg_job_t *job)
+{
+    uint32_t                  code;
+    const char               *note, *message, *state, *p;
+    static cargo_ratelimit_t  limit;
+
+    state = ngx_cargo_pg_sqlstate(job);
+    code = 0;
+
+    for (p = state; *p; p++) {
+        code = (code << 6) + (uint32_t) (*p & 0x3f);
+    }
+
+    note = cargo_ratelimit(&limit, job->statement->name, code, ngx_time());
+
+    if (note) {
+        message = PQresultErrorField(job->result, PG_DIAG_MESSAGE_PRIMARY);
+
+        ngx_log_error(NGX_LOG_ERR, conn->pool->log, 0,
+                      "cargo pg: %s failed: %s %s%s", job->statement->name,
+                      state, message ? message : "no message", note);
+    }
 }
 
 

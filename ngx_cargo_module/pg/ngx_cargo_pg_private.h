@@ -23,6 +23,8 @@
 
 #include "ngx_cargo_pg.h"
 
+#include "cargo_ratelimit.h"
+
 
 /* what libpq said of servers that could not be had, for one line of a log */
 #define NGX_CARGO_PG_WHY  1024

@@ -211,12 +211,18 @@ begin
         return;
     end if;
 
-    -- a token shared by many jobs must not make them wait for each other
-    update tokens
-       set last_used_at = now()
-     where id = (select t.id from tokens t
-                  where t.id = access.token_id
-                    for no key update skip locked);
+    begin
+        -- a token shared by many jobs must not make them wait for each other
+        update tokens
+           set last_used_at = now()
+         where id = (select t.id from tokens t
+                      where t.id = access.token_id
+                        for no key update skip locked);
+    exception
+        -- a full disk is no reason to refuse who reads
+        when insufficient_resources then
+            null;
+    end;
 end
 $$;
 

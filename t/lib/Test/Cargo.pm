@@ -181,6 +181,8 @@ sub finish {
 
     $self->stop_everything();
 
+    system('umount', '-l', $_) for @{ $self->{mounts} // [] };
+
     my $builder = Test::More->builder();
 
     if ($builder->has_plan() || $builder->current_test()) {
