@@ -34,8 +34,8 @@ $t->allow_errors(
 my $blobs = $t->dir() . '/blobs';
 my $bodies = $t->dir() . '/temp_body';
 
-tmpfs($t, $blobs, 'size=1m,nr_inodes=1k');
-tmpfs($t, $bodies, 'size=1m');
+tmpfs($t, $blobs, 'size=4m,nr_inodes=1k');
+tmpfs($t, $bodies, 'size=4m');
 
 $t->postgres();
 
