@@ -62,7 +62,9 @@ help:
 	@echo "make           builds the module and cargoctl into $(OBJS)"
 	@echo "make run       sets up and starts a registry: DATA=$(DATA) PORT=$(PORT)"
 	@echo "make test      sets up and runs all tests (TESTS='t/yank.t ...' some)"
-	@echo "make test-asan the same with ASan and UBSan in module and nginx"
+	@echo "make test-asan the same with ASan, LSan and UBSan in module and nginx"
+	@echo "make test-valgrind  memcheck: unit tests and what one process can do"
+	@echo "make lint      clang-tidy, cppcheck, shellcheck, perlcritic"
 	@echo "make chaos     kills processes at random under load, 200 rounds of it"
 	@echo "               (ROUNDS=500, SEED=N for the same kills again)"
 	@echo "make test-upgrade FROM=REVISION  upgrades that one to this under load"
@@ -185,6 +187,7 @@ replay: $(REPLAY)
     $(OBJS)/fuzz/replay.o
 
 TESTS       = $(sort $(wildcard t/*.t)) $(UNIT)
+CHOSEN      = $(if $(filter-out file,$(origin TESTS)),$(TESTS))
 
 test: packages-build-run-test
 	@$(MAKE) --no-print-directory all unit replay
@@ -207,7 +210,15 @@ test-upgrade: packages-build-run-test
 	@OBJS="$(OBJS)" conf/test-upgrade.sh "$(FROM)"
 
 test-asan: packages-build-run-test
-	@OBJS="$(OBJS)/asan" NGX_SRC="$(NGX_SRC)" conf/test-asan.sh
+	@OBJS="$(OBJS)/asan" NGX_SRC="$(NGX_SRC)" conf/test-asan.sh $(CHOSEN)
+
+test-valgrind: packages-build-run-test-valgrind
+	@OBJS="$(OBJS)/valgrind" NGX_SRC="$(NGX_SRC)" \
+	    conf/test-valgrind.sh $(CHOSEN)
+
+lint: packages-build-lint
+	@$(MAKE) --no-print-directory $(MODULE)
+	@OBJS="$(OBJS)" NGX_SRC="$(NGX_SRC)" conf/lint.sh
 
 FUZZ        =
 FUZZ_SECONDS = 60
@@ -261,5 +272,5 @@ install: all
 clean:
 	rm -rf $(OBJS)
 
-.PHONY: all help static run unit replay test test-asan test-upgrade chaos \
-    fuzz fuzz-http bench install clean packages-%
+.PHONY: all help static run unit replay test test-asan test-valgrind lint \
+    test-upgrade chaos fuzz fuzz-http bench install clean packages-%

@@ -21,43 +21,10 @@ die()
 }
 
 
-# deb-src lines for what apt has deb lines for, in lists of our own
-
-fetch_nginx()
-{
-    local dir=$OBJS/source tarball
-    local apt=(-qq -o Dir::Etc::sourcelist="$dir/sources.list"
-               -o Dir::Etc::sourceparts=/dev/null
-               -o Dir::State::lists="$dir/lists"
-               -o APT::Sandbox::User=root)
-
-    if [ ! -d "$dir/nginx" ]; then
-        echo "build-asan: fetching nginx's source"
-        mkdir -p "$dir/lists/partial" "$dir/nginx.tmp"
-
-        apt-get indextargets --format 'deb-src $(REPO_URI) $(RELEASE) main' \
-            'Created-By: Packages' 'Component: main' \
-            | sort -u >"$dir/sources.list"
-
-        (cd "$dir" && apt-get "${apt[@]}" update \
-            && apt-get "${apt[@]}" source --download-only nginx) \
-            || die "cannot fetch the source package of nginx;" \
-                   "say NGX_SRC=DIR of an unpacked source"
-
-        tarball=$(ls "$dir"/nginx_*.orig.tar.* | grep -v '\.asc$' | head -n 1)
-        tar -xf "$tarball" -C "$dir/nginx.tmp" --strip-components=1
-        mv "$dir/nginx.tmp" "$dir/nginx"
-    fi
-
-    NGX_SRC=$dir/nginx
-}
-
 
 mkdir -p "$OBJS"
 
-if [ ! -f "$NGX_SRC/src/core/nginx.c" ]; then
-    fetch_nginx
-fi
+NGX_SRC=$(conf/nginx-source.sh) || exit
 
 san="-fsanitize=address,undefined -fno-sanitize-recover=undefined"
 san="$san -fno-omit-frame-pointer -g -O1"

@@ -1,9 +1,10 @@
 #!/bin/sh
 #
 # usage: install-packages.sh [build] [run] [test] [bench] [fuzz]
+#                            [lint] [valgrind]
 #
 # Installs the Debian packages that are missing for building, running, testing,
-# measuring and fuzzing, and says which; does nothing when none is.
+# measuring, fuzzing and checking, and says which; does nothing when none is.
 #
 # Debian starts the services of a package when it installs it: nginx on port
 # 80, PostgreSQL with a cluster "main".  Nobody asked for these here, so while
@@ -73,6 +74,13 @@ packages_of()
         # libFuzzer is in the runtime; llvm's symbolizer names lines
         echo clang libclang-rt-dev llvm
         ;;
+    lint)
+        echo clang-tidy cppcheck libperl-critic-perl shellcheck
+        ;;
+    valgrind)
+        # the names of libc's functions, which memcheck needs
+        echo libc6-dbg valgrind
+        ;;
     esac
 }
 
@@ -139,11 +147,11 @@ remove_policy()
 
 for set in "$@"; do
     case $set in
-    build|run|test|bench|fuzz)
+    build|run|test|bench|fuzz|lint|valgrind)
         ;;
     *)
         die "\"$set\" is not a set of packages; there are build, run, test," \
-            "bench, fuzz"
+            "bench, fuzz, lint, valgrind"
         ;;
     esac
 done

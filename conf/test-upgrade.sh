@@ -31,5 +31,6 @@ make --no-print-directory -C "$from" OBJS="$from/objs" all >"$from/make.log" \
     exit 1
 }
 
-OBJS=$from/objs TEST_NEW_ROOT=$top TEST_NEW_OBJS=$OBJS \
+export TEST_NEW_ROOT=$top TEST_NEW_OBJS=$OBJS
+OBJS=$from/objs \
     exec prove -I"$from/t/lib" --timer "$from/t/release/upgrade_from.t"

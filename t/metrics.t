@@ -346,6 +346,11 @@ sub outage {
     ok($t->wait_for(sub {
         $t->get('/api/v1/summary')->{status} == 200
     }), 'it is back');
+
+    # the sentence about an outage names the role, until all are back
+    ok($t->wait_for(sub {
+        $t->get('/-/ready')->{body} !~ /takes no connections/
+    }), 'and nothing is wrong');
 }
 
 

@@ -89,7 +89,11 @@ sub check {
 sub strace {
     my ($path) = grep { -x } map { "$_/strace" } split /:/, $ENV{PATH};
 
-    return $path && ($path, '-f', '-y', '-s', '300', '-e', $CALLS);
+    # LeakSanitizer cannot trace what is traced
+    my $asan = $ENV{ASAN_OPTIONS};
+    my @env = $asan ? ('-E', "ASAN_OPTIONS=$asan:detect_leaks=0") : ();
+
+    return $path && ($path, '-f', '-y', '-s', '300', @env, '-e', $CALLS);
 }
 
 

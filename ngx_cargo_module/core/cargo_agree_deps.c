@@ -15,8 +15,7 @@ typedef enum {
     CARGO_MEMBER_REGISTRY,
     CARGO_MEMBER_ARTIFACTS,
     CARGO_MEMBER_BINDEP_TARGET,
-    CARGO_MEMBER_LIB,
-    CARGO_MEMBERS
+    CARGO_MEMBER_LIB
 } cargo_member_t;
 
 
@@ -201,7 +200,7 @@ cargo_agree_dep(cargo_arena_t *arena, const cargo_dependency_t *a,
     cargo_str_t     x, y;
     cargo_member_t  member;
 
-    for (member = CARGO_MEMBER_PACKAGE; member < CARGO_MEMBERS; member++) {
+    for (member = CARGO_MEMBER_PACKAGE; /* void */ ; member++) {
 
         x = cargo_agree_member(arena, a, member);
         y = cargo_agree_member(arena, b, member);
@@ -210,7 +209,9 @@ cargo_agree_dep(cargo_arena_t *arena, const cargo_dependency_t *a,
             return CARGO_NO_MEMORY;
         }
 
-        if (!cargo_str_equal(x, y)) {
+        /* the caller has compared them: what is left must be the last */
+
+        if (!cargo_str_equal(x, y) || member == CARGO_MEMBER_LIB) {
             break;
         }
     }

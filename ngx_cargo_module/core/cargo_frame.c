@@ -107,7 +107,6 @@ cargo_frame_read(cargo_frame_t *frame, const unsigned char *p, size_t n)
     cargo_rc_t  rc;
 
     while (n) {
-        used = 0;
         rc = CARGO_OK;
 
         switch (frame->state) {
@@ -134,6 +133,7 @@ cargo_frame_read(cargo_frame_t *frame, const unsigned char *p, size_t n)
             break;
 
         case CARGO_FRAME_DONE:
+        default:
             return cargo_refuse(&frame->error, 400,
                                 "the request goes on after the tarball; it "
                                 "must end with the last byte that the tarball "

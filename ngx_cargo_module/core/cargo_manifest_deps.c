@@ -402,6 +402,8 @@ cargo_manifest_inner(cargo_arena_t *arena, const cargo_json_place_t *place,
 {
     cargo_str_t  path;
 
+    *inner = *place;
+
     if (!json_is_object(object)) {
         return cargo_json_mistyped(place, key, object, "a map");
     }
@@ -411,7 +413,6 @@ cargo_manifest_inner(cargo_arena_t *arena, const cargo_json_place_t *place,
         return CARGO_NO_MEMORY;
     }
 
-    *inner = *place;
     inner->path = (const char *) path.data;
     inner->object = object;
 

@@ -89,6 +89,8 @@ cargo_metadata_parse(cargo_str_t text, json_t **json, cargo_error_t *error)
 {
     json_error_t  failure;
 
+    *json = NULL;
+
     if (cargo_metadata_values(text) > CARGO_VALUES_MAX) {
         return cargo_refuse(error, 400, CARGO_METADATA_PREFIX
                             "it has more than %d values", CARGO_VALUES_MAX);

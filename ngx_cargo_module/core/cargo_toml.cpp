@@ -169,7 +169,7 @@ static cargo_rc_t
 cargo_toml_table(const toml::table &table, json_t **value,
     cargo_error_t *error)
 {
-    json_t              *member;
+    json_t              *member = nullptr;
     cargo_rc_t           rc;
     cargo_toml_value_t   object(json_object());
 
@@ -201,7 +201,7 @@ static cargo_rc_t
 cargo_toml_array(const toml::array &array, json_t **value,
     cargo_error_t *error)
 {
-    json_t              *element;
+    json_t              *element = nullptr;
     cargo_rc_t           rc;
     cargo_toml_value_t   list(json_array());
 

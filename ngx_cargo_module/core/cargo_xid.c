@@ -316,5 +316,5 @@ cargo_xid_within(const uint32_t *bounds, size_t n, uint32_t c)
         }
     }
 
-    return low & 1;
+    return (low & 1) != 0;
 }

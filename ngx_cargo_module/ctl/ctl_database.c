@@ -202,7 +202,7 @@ ctl_database_call(ctl_t *ctl, const char *function, int n,
     *body = NULL;
 
     if (PQntuples(result) == 1) {
-        ctl->status = atoi(PQgetvalue(result, 0, 0));
+        ctl->status = ctl_status(result);
         *body = json_loads(PQgetvalue(result, 0, 1), JSON_DECODE_ANY, NULL);
     }
 
@@ -225,6 +225,13 @@ ctl_database_call(ctl_t *ctl, const char *function, int n,
     PQclear(result);
 
     return rc;
+}
+
+
+int
+ctl_status(const PGresult *answer)
+{
+    return (int) strtol(PQgetvalue(answer, 0, 0), NULL, 10);
 }
 
 

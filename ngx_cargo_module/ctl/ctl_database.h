@@ -45,6 +45,9 @@ ctl_rc_t ctl_database_ask(ctl_t *ctl, const char *sql, int *yes);
 ctl_rc_t ctl_database_call(ctl_t *ctl, const char *function, int n,
     const char *const *values, json_t **body);
 
+/* the status of a function's answer, its first column */
+int ctl_status(const PGresult *answer);
+
 /*
  * The text form of a text[], the caller's to free: NULL when there are no
  * items; with commas, an item may hold several that these separate.

@@ -465,7 +465,7 @@ ctl_import_answer(ctl_import_crate_t *crate, const PGresult *result,
     json_t      *body;
     const char  *help;
 
-    status = atoi(PQgetvalue(result, 0, 0));
+    status = ctl_status(result);
     body = json_loads(PQgetvalue(result, 0, 1), 0, NULL);
 
     *imported = json_is_true(json_object_get(body, "imported"));

@@ -205,7 +205,11 @@ ctl_print_table(const json_t *rows, const ctl_column_t *columns)
 {
     size_t  n, *widths;
 
-    for (n = 0; columns[n].key; n++) { /* void */ }
+    n = 0;
+
+    do {
+        n++;
+    } while (columns[n].key);
 
     widths = ctl_alloc(n * sizeof(size_t));
     memset(widths, 0, n * sizeof(size_t));

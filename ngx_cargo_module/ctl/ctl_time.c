@@ -120,6 +120,7 @@ ctl_time_ago(const char *text, time_t *seconds)
 static int
 ctl_time_date(const char *text, time_t *when)
 {
+    int          day;
     struct tm    tm;
     const char  *end;
 
@@ -135,11 +136,12 @@ ctl_time_date(const char *text, time_t *when)
         return -1;
     }
 
+    day = tm.tm_mday;
     *when = timegm(&tm);
 
     /* timegm() makes 31 February a day in March */
 
-    if (gmtime_r(when, &tm) == NULL || tm.tm_mday != atoi(text + 8)) {
+    if (gmtime_r(when, &tm) == NULL || tm.tm_mday != day) {
         return -1;
     }
 

@@ -192,7 +192,7 @@ ngx_http_cargo_json_read(ngx_http_request_t *r, size_t max,
     ngx_chain_t  *cl, *in;
 
     in = r->request_body ? r->request_body->bufs : NULL;
-    text->len = 0;
+    ngx_str_null(text);
 
     for (cl = in; cl; cl = cl->next) {
         text->len += ngx_buf_size(cl->buf);

@@ -483,8 +483,12 @@ ngx_cargo_pg_one_line(const char *message, char *line, size_t size)
 {
     size_t  i;
 
-    for (i = 0; message[i] && i < size - 1; i++) {
-        line[i] = (message[i] == '\n') ? ' ' : message[i];
+    for (i = 0; i < size - 1 && message[i]; i++) {
+        line[i] = message[i];
+
+        if (line[i] == '\n') {
+            line[i] = ' ';
+        }
     }
 
     while (i && line[i - 1] == ' ') {

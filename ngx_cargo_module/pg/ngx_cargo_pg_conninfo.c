@@ -326,7 +326,7 @@ ngx_cargo_pg_add_host(ngx_conf_t *cf, ngx_str_t *host, ngx_str_t *port,
     }
 
     for (i = 0; i < n; i++) {
-        ngx_str_null(&addr);
+        ngx_str_set(&addr, "");
 
         if (u.naddrs) {
             addr.data = text;
@@ -361,9 +361,10 @@ ngx_cargo_pg_append(ngx_conf_t *cf, ngx_str_t *list, ngx_str_t *item,
         return NGX_CONF_ERROR;
     }
 
-    p = ngx_cpymem(text, list->data, list->len);
+    p = text;
 
     if (!first) {
+        p = ngx_cpymem(p, list->data, list->len);
         *p++ = ',';
     }
 
@@ -433,7 +434,7 @@ ngx_cargo_pg_item(ngx_str_t *list, ngx_uint_t i)
 
     do {
         item = ngx_cargo_pg_next_item(&next);
-    } while (i--);
+    } while (next && i--);
 
     return item;
 }

@@ -159,7 +159,7 @@ ngx_cargo_snapshot_unpack(void *data, cargo_snapshot_entry_t *entry,
 {
     ngx_cargo_snapshot_file_t  *file = data;
 
-    return file->snapshot->unpack(file->shm, entry, key);
+    return file->snapshot->unpack(file->shm, entry, key) != 0;
 }
 
 

@@ -280,7 +280,7 @@ ngx_cargo_snapshot_pack(void *data, cargo_snapshot_entry_t *entry)
 {
     ngx_cargo_snapshot_work_t  *work = data;
 
-    return work->snapshot->pack(work->shm, entry, work->head);
+    return work->snapshot->pack(work->shm, entry, work->head) != 0;
 }
 
 

@@ -19,6 +19,7 @@
 
 
 static unsigned char *read_copy(const char *path, size_t *size);
+static int report(unsigned char *copy, size_t size, const char *path);
 static int find_zone(cargo_zone_t *zone, unsigned char *copy, size_t size);
 static void no_lock(void *mutex);
 
@@ -26,11 +27,9 @@ static void no_lock(void *mutex);
 int
 main(int argc, char **argv)
 {
-    size_t               size;
-    const char          *error;
-    cargo_zone_t         zone;
-    unsigned char       *copy;
-    cargo_zone_stats_t   stats;
+    int             rc;
+    size_t          size;
+    unsigned char  *copy;
 
     copy = (argc == 2) ? read_copy(argv[1], &size) : NULL;
 
@@ -39,12 +38,27 @@ main(int argc, char **argv)
         return 2;
     }
 
+    rc = report(copy, size, argv[1]);
+
+    free(copy);
+
+    return rc;
+}
+
+
+static int
+report(unsigned char *copy, size_t size, const char *path)
+{
+    const char          *error;
+    cargo_zone_t         zone;
+    cargo_zone_stats_t   stats;
+
     zone.lock = no_lock;
     zone.unlock = no_lock;
     zone.mutex = NULL;
 
     if (find_zone(&zone, copy, size) != 0) {
-        fprintf(stderr, "there is no cargo_zone in %s\n", argv[1]);
+        fprintf(stderr, "there is no cargo_zone in %s\n", path);
         return 2;
     }
 

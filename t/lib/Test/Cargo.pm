@@ -29,9 +29,13 @@ my $ROOT = dirname(dirname(dirname(dirname(abs_path(__FILE__)))));
 # connection of another test cannot sit on a port that was found free.
 my ($PORT_MIN, $PORT_MAX) = (20000, 32000);
 
-# Lines of any log that a sanitizer writes.
+# Lines of any log that a sanitizer or valgrind writes.
 my $SANITIZER = qr/runtime\ error:|ERROR:\ AddressSanitizer|LeakSanitizer
-                   |WARNING:\ ThreadSanitizer|AddressSanitizer:DEADLYSIGNAL/x;
+                   |WARNING:\ ThreadSanitizer|AddressSanitizer:DEADLYSIGNAL
+                   |^==\d+==\ /x;
+
+# Under valgrind, everything takes so many times as long.
+my $PATIENCE = $ENV{TEST_PATIENCE} // 1;
 
 my @live;
 
@@ -132,7 +136,7 @@ sub free_port {
 sub wait_for {
     my ($self, $condition, $seconds) = @_;
 
-    my $deadline = Time::HiRes::time() + ($seconds // 10);
+    my $deadline = Time::HiRes::time() + ($seconds // 10) * $PATIENCE;
 
     while (1) {
         my $value = $condition->();
@@ -312,6 +316,11 @@ where the module and cargoctl are; C<objs> of the checkout by default
 =item TEST_NGINX_BINARY, TEST_NGINX_STATIC=1
 
 another nginx; one that has the module linked in, so needs no C<load_module>
+
+=item TEST_NGINX_SINGLE=1, TEST_PATIENCE=10
+
+nginx as a single process; so many times longer are waited for what is to
+come (both for valgrind)
 
 =item TEST_POSTGRES_BIN
 
