@@ -5,7 +5,7 @@ use warnings;
 
 use Exporter qw(import);
 
-our @EXPORT = qw(asked listening log_statements refreshed);
+our @EXPORT = qw(asked in_one_turn listening log_statements refreshed);
 
 
 sub log_statements {
@@ -45,6 +45,30 @@ sub listening {
 }
 
 
+# What comes while a worker is stopped it finds all at once.
+
+sub in_one_turn {
+    my ($t, $code) = @_;
+
+    my ($worker, @more) = $t->workers();
+
+    die "more than one worker\n" if @more;
+
+    kill 'STOP', $worker;
+    $t->wait_for(sub {
+        $t->read_file("/proc/$worker/stat") =~ /\) T /
+    }) or die "the worker does not stop\n";
+
+    my $value = eval { $code->() };
+    my $error = $@;
+
+    kill 'CONT', $worker;
+    die $error if $error;
+
+    return $value;
+}
+
+
 sub refreshed {
     my ($t, $condition, $seconds) = @_;
 
@@ -77,6 +101,11 @@ How often it has asked by now for reads, or for statements with this name.
 =head2 listening($t, port => $port)
 
 Waits until the server answers from its memory.
+
+=head2 in_one_turn($t, $code)
+
+Runs the code while the only worker is stopped: what it sends on connections
+that are open is read within one turn of the event loop.
 
 =head2 refreshed($t, $condition, $seconds)
 
