@@ -40,10 +40,12 @@ my $r = $t->publish($token, { name => 'model' });
 
 is($r->{status}, 200, 'published') or diag($r->{body});
 
-documents(10, 'small', 'plain', 'aged');
-documents(1_000, map { "long-$_" } 1 .. 6);
-documents(1_000, 'model');
-documents(12_000, map { "huge-$_" } 1 .. 4);
+insert_crates($t, 'alice', names => [ 'small', 'plain', 'aged' ],
+              lines => 10);
+insert_crates($t, 'alice', lines => 1_000, width => 10,
+              names => [ 'model', map { "long-$_" } 1 .. 6 ]);
+insert_crates($t, 'alice', lines => 12_000, width => 10,
+              names => [ map { "huge-$_" } 1 .. 4 ]);
 ok(listening($t), 'the server listens');
 
 made_when_found();
@@ -65,36 +67,6 @@ CONF
 
 
 sub doc { return $t->index_path(shift) }
-
-
-# So many lines of 330 bytes, which do not compress in no time.
-
-sub documents {
-    my ($lines, @names) = @_;
-
-    my $in = join ',', map { "'$_'" } @names;
-
-    $t->sql(<<"SQL");
-begin;
-insert into cargo_store.crates (registry_id, name)
-select id, unnest(array[$in]) from cargo_store.registries
- where name = 'main'
-    on conflict do nothing;
-insert into cargo_store.versions
-      (crate_id, num, sort_key, checksum, size, index_head, index_tail,
-       features, keywords, categories, authors, published_by, created_at)
-select c.id, i || '.0.0', '', sha256(''), 1,
-       c.name || (select string_agg(md5(i || '.' || k), '')
-          from generate_series(1, 10) k) || ' ', '',
-       '{}', '{}', '{}', '{}', a.id, now()
-  from cargo_store.crates c, cargo_store.accounts a,
-       generate_series(2, $lines) i
- where c.name in ($in) and a.login = 'alice';
-select cargo_store.index_changed(id, 'publish') from cargo_store.crates
- where name in ($in);
-commit;
-SQL
-}
 
 
 sub yank {
