@@ -59,7 +59,7 @@ $t->done();
 
 
 sub conf { return <<"CONF" }
-cargo_zone cargo:96m lease=${LEASE}s stale=${STALE}s;
+cargo_zone cargo:96m lease=${LEASE}s stale=${STALE}s stale_access=60s;
 cargo_thread_pool one;
 cargo_postgres_timeout 1s;
 cargo_postgres_connect_timeout 1s;
@@ -249,12 +249,14 @@ sub changed_meanwhile {
 }
 
 
-# It is found and compressed while the database is away.
+# It is found and compressed while the database is away, by somebody who is
+# known for longer than documents are.
 
 sub as_old {
     my $uri = doc('aged');
+    my @with = (Authorization => $token);
 
-    is($t->get($uri)->{status}, 200, 'a document');
+    is($t->get($uri, @with)->{status}, 200, 'a document');
     ok(!has_form('aged'), 'without a gzip form');
 
     my $start = Time::HiRes::time();
@@ -263,14 +265,14 @@ sub as_old {
 
     my $made = $t->wait_for(sub {
         Time::HiRes::time() > $start + $LEASE + 2
-    }) && $t->get($uri, @gzip);
+    }) && $t->get($uri, @gzip, @with);
 
     ok(is_gzip($made), 'the database is away: it is made all the same');
 
     my $end;
 
     $t->wait_for(sub {
-        $t->get($uri, @gzip)->{status} == 503
+        $t->get($uri, @gzip, @with)->{status} == 503
             and $end = Time::HiRes::time() - $start;
     }, $STALE + 10);
 
