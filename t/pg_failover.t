@@ -70,36 +70,9 @@ cargo_postgres_connect_timeout 500ms;
 CONF
 
 
-# The standby becomes a copy of the primary, and follows it.
-
 sub copy_primary {
-    my ($from, $to) = map { $_->dir() } $primary, $standby;
-
-    $standby->stop_postgres('immediate');
-    Test::Cargo::Postgres::_make_socket_dir($standby) if !-d "$to/pg";
-
-    # the user of PostgreSQL may write there
-    $t->run_ok(command => [
-        $t->as_user('postgres', 'TERM',
-                    Test::Cargo::Postgres::postgres_bin('pg_basebackup'),
-                    '-h', "$from/pg", '-U', 'postgres', '-D', "$to/pg/copy",
-                    '-X', 'stream', '-c', 'fast', '-R'),
-    ]);
-
-    system('rm', '-rf', "$to/pgdata");
-    rename "$to/pg/copy", "$to/pgdata" or die "rename: $!\n";
-
-    $standby->start_postgres();
-    ok(in_step(), 'a standby follows the primary');
-}
-
-
-sub in_step {
-    my $lsn = $primary->sql('select pg_current_wal_lsn()');
-
-    return $t->wait_for(sub {
-        $standby->sql("select pg_last_wal_replay_lsn() >= '$lsn'") eq 't'
-    });
+    follow($standby, $primary);
+    ok(in_step($standby, $primary), 'a standby follows the primary');
 }
 
 
@@ -184,7 +157,7 @@ sub goes_silent {
     # what was published is told once more, and forgets the document
     hears($primary, 'all changes so far are heard of');
     is($t->get('/index/3/f/foo')->{status}, 200, 'a document is remembered');
-    ok(in_step(), 'the standby is in step');
+    ok(in_step($standby, $primary), 'the standby is in step');
 
     $first->stall();
 

@@ -226,7 +226,7 @@ ngx_http_cargo_batch_sending(ngx_cargo_pg_job_t *job)
          q = ngx_queue_next(q))
     {
         flight = ngx_queue_data(q, ngx_http_cargo_flight_t, queue);
-        p = ngx_sprintf(p, "%c\"%V\"", p == names.data ? '{' : ',',
+        p = ngx_sprintf(p, "%c\"%V\"", (p == names.data) ? '{' : ',',
                         &flight->name);
     }
 

@@ -20,6 +20,7 @@ typedef struct {
 } ngx_http_cargo_batch_t;
 
 
+static void ngx_http_cargo_counts_no_room(void);
 static void ngx_http_cargo_counts_timer(ngx_event_t *ev);
 static void ngx_http_cargo_counts_exit(void);
 static void ngx_http_cargo_counts_flush(void);
@@ -67,11 +68,33 @@ ngx_http_cargo_count(uint64_t version_id)
     if (!cargo_zone_count(zone, version_id, 1)) {
         ngx_http_cargo_counts_flush();
 
-        (void) cargo_zone_count(zone, version_id, 1);
+        if (!cargo_zone_count(zone, version_id, 1)) {
+            ngx_http_cargo_counts_no_room();
+        }
     }
 
     if (ngx_exiting) {
         ngx_http_cargo_counts_exit();
+    }
+}
+
+
+/* once a second: the log must not make it worse */
+
+static void
+ngx_http_cargo_counts_no_room(void)
+{
+    static time_t  logged;
+
+    ngx_cargo_count(downloads_lost, 1);
+
+    if (logged != ngx_time()) {
+        logged = ngx_time();
+
+        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                      "cargo: a download is not counted, nor are others until "
+                      "the database takes counts again: there is no room for "
+                      "more in cargo_zone");
     }
 }
 

@@ -9,8 +9,8 @@ use Time::HiRes ();
 
 use Test::Cargo::Postgres;
 
-our @EXPORT = qw(backends hold in_background listen_on_tcp log_lines release
-                 start_request terminate_backends timed);
+our @EXPORT = qw(backends follow hold in_background in_step listen_on_tcp
+                 log_lines release start_request terminate_backends timed);
 
 
 sub listen_on_tcp {
@@ -47,6 +47,41 @@ CONF
     $t->start_postgres();
 
     return ($tls, $plain);
+}
+
+
+sub follow {
+    my ($standby, $primary) = @_;
+
+    my ($from, $to) = map { $_->dir() } $primary, $standby;
+
+    $standby->stop_postgres('immediate');
+    Test::Cargo::Postgres::_make_socket_dir($standby) if !-d "$to/pg";
+
+    # the user of PostgreSQL may write there
+    $primary->run_ok(command => [
+        $primary->as_user('postgres', 'TERM',
+                          Test::Cargo::Postgres::postgres_bin('pg_basebackup'),
+                          '-h', "$from/pg", '-U', 'postgres',
+                          '-D', "$to/pg/copy", '-X', 'stream', '-c', 'fast',
+                          '-R'),
+    ]);
+
+    system('rm', '-rf', "$to/pgdata");
+    rename "$to/pg/copy", "$to/pgdata" or die "rename: $!\n";
+
+    $standby->start_postgres();
+}
+
+
+sub in_step {
+    my ($standby, $primary) = @_;
+
+    my $lsn = $primary->sql('select pg_current_wal_lsn()');
+
+    return $primary->wait_for(sub {
+        $standby->sql("select pg_last_wal_replay_lsn() >= '$lsn'") eq 't'
+    });
 }
 
 
@@ -182,6 +217,11 @@ Restarts PostgreSQL so that it listens on two addresses of this test's own,
 which it returns, with the port 5432, a part of the name of its Unix socket:
 with TLS (optional; rejected for the user C<cargo_nossl>), and meant for
 without.
+
+=head2 follow($standby, $primary), in_step($standby, $primary)
+
+Makes the PostgreSQL of one test a copy of another's, which follows it by
+streaming replication; waits until it has all that there is now.
 
 =head2 hold($t, $statement), release($t, $held)
 
