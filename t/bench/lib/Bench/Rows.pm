@@ -464,8 +464,8 @@ sub memory {
                     first => int rand 2000, seconds => $seconds,
                     connections => 8 << $i % 4, refusals => 1)->{requests};
         $sum += publish($ours, token => $bench->site()->{token},
-                        seconds => 60, bodies => publish_bodies(
-                            $bench->site(), 16, 5, 9500))->{requests};
+                        seconds => 1, bodies => publish_bodies(
+                            $bench->site(), 500, 9500))->{requests};
     };
 
     # what every worker needs sooner or later
