@@ -35,7 +35,7 @@ fetch_nginx()
             | sort -u >"$dir/sources.list"
 
         (cd "$dir" && apt-get "${apt[@]}" update >&2 \
-            && apt-get "${apt[@]}" source --download-only nginx >&2) \
+            && apt-get "${apt[@]}" source --download-only --tar-only nginx >&2) \
             || die "cannot fetch the source package of nginx;" \
                    "say NGX_SRC=DIR of an unpacked source"
 
