@@ -72,7 +72,7 @@ CONF
     ($rc, $out) = $t->run(
         command => [ Test::Cargo::Nginx::nginx_binary(), '-t', '-c', $conf,
                      '-g', 'pid ' . $t->dir() . '/installed.pid;' ],
-        merge => 1);
+        merge => 1, Test::Cargo::Nginx::no_leaks());
 
     is($rc, 0, 'nginx takes the installed module and locations')
         or diag $out;

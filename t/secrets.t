@@ -62,7 +62,7 @@ is($t->get('/index/3/f/foo')->{status}, 503, 'a wrong password is 503');
 
 my ($rc, $out) = $t->run(
     command => [ $t->nginx_binary(), '-t', '-c', "$t->{dir}/nginx.conf" ],
-    merge => 1);
+    merge => 1, Test::Cargo::Nginx::no_leaks());
 
 is($rc, 0, 'and a configuration that is right');
 unlike($out, qr/\Q$PASSWORD\E/, 'which nginx -t does not show');

@@ -85,7 +85,8 @@ $t->write_file('units/nginx.conf', $conf);
 
 my ($rc, $out) = $t->run(
     command => [ $t->nginx_binary(), '-t', '-q', '-e', 'stderr', '-c',
-                 "$dir/nginx.conf" ], merge => 1);
+                 "$dir/nginx.conf" ],
+    merge => 1, Test::Cargo::Nginx::no_leaks());
 
 is($rc, 0, 'nginx reads the configuration') or diag($out);
 
