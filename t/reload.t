@@ -81,8 +81,10 @@ sub reloads {
 
     is($late, 0, 'old workers exit within seconds');
     is($files{$RELOADS}, $files{$WARM_UP}, 'no file stays open in the master');
-    cmp_ok($memory{$RELOADS} - $memory{$WARM_UP}, '<', 1024,
-           'the master does not grow')
+
+    # a sanitizer keeps what was freed for a while
+    cmp_ok($memory{$RELOADS} - $memory{$WARM_UP}, '<',
+           $t->objs() =~ /asan/ ? 64 * 1024 : 1024, 'the master does not grow')
         or diag(join ' ', map { "$_: $memory{$_} kB" }
                           sort { $a <=> $b } keys %memory);
 }

@@ -76,6 +76,7 @@ for my $unit (sort keys %EXPOSURE) {
 my $conf = $t->read_file($t->root() . '/conf/standalone.conf');
 
 $conf =~ s{/usr/lib/nginx/modules}{$t->objs()}e;
+$conf =~ s{^load_module .*\n}{}m if $ENV{TEST_NGINX_STATIC};
 $conf =~ s{/usr/share/ngx_cargo/conf}{$t->root() . '/conf'}e;
 $conf =~ s{/(?:run|var/(?:log|cache))/ngx_cargo}{$dir}g;
 $conf =~ s{/var/lib/cargo-registry}{$dir}g;
