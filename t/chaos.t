@@ -160,6 +160,19 @@ sub kill_postgres {
 
     kill 'KILL', $t->{postgres}, @children;
     $t->kill_postgres();
+
+    # one that was forked meanwhile keeps another PostgreSQL from starting
+    my $data = $t->dir() . '/pgdata';
+
+    $t->wait_for(sub {
+        my @left = grep { (readlink("/proc/$_/cwd") // '') eq $data }
+                   map { m{(\d+)\z} } glob '/proc/[0-9]*';
+
+        kill 'KILL', @left;
+
+        return !@left;
+    }, 30);
+
     $gone = Time::HiRes::time();
     $t->start_postgres();
 }
