@@ -1,5 +1,5 @@
 
-#include "unit.h"
+#include "reader.h"
 
 #include <string.h>
 
@@ -18,12 +18,6 @@
     "}]"
 
 #define PLAIN  "\"optional\":false,\"default_features\":true"
-
-
-typedef struct {
-    const char  *toml;
-    const char  *expected;      /* deps of the release, or the refusal */
-} manifest_case_t;
 
 
 static void test_release(void **state);
@@ -52,7 +46,7 @@ static const char  whole[] =
     "[lib]\nname = \"foo_bar\"\n";
 
 
-static const manifest_case_t  deps[] = {
+static const reader_case_t  deps[] = {
     { PACKAGE, "[]" },
     { PACKAGE "[dependencies]\nd = \">=1,<2\"\n",
       READ("d", "null", ">=1, <2", "[]", PLAIN, "null", "normal", CRATES_IO) },
@@ -150,7 +144,7 @@ static const char *const  accepted[] = {
 
 #define FAILED  "failed to parse `Cargo.toml` manifest file\n\n"
 
-static const manifest_case_t  refusals[] = {
+static const reader_case_t  refusals[] = {
     { "", FAILED "missing field `package`" },
     { "[workspace]\n", FAILED "missing field `package`" },
     { "package = 1\n", FAILED "invalid type: integer, expected a map in field "
@@ -297,53 +291,27 @@ test_project(void **state)
 static void
 test_deps(void **state)
 {
-    size_t          i;
-    json_t         *release;
-    cargo_error_t   error;
-
     (void) state;
 
-    for (i = 0; i < unit_count(deps); i++) {
-        assert_int_equal(read_manifest(deps[i].toml, &release, &error),
-                         CARGO_OK);
-        unit_assert_json(json_object_get(release, "deps"), deps[i].expected);
-        json_decref(release);
-    }
+    reader_reads_deps(read_manifest, deps, unit_count(deps));
 }
 
 
 static void
 test_accepted(void **state)
 {
-    size_t          i;
-    json_t         *release;
-    cargo_error_t   error;
-
     (void) state;
 
-    for (i = 0; i < unit_count(accepted); i++) {
-        assert_int_equal(read_manifest(accepted[i], &release, &error),
-                         CARGO_OK);
-        json_decref(release);
-    }
+    reader_accepts(read_manifest, accepted, unit_count(accepted));
 }
 
 
 static void
 test_refusals(void **state)
 {
-    size_t          i;
-    json_t         *release;
-    cargo_error_t   error;
-
     (void) state;
 
-    for (i = 0; i < unit_count(refusals); i++) {
-        assert_int_equal(read_manifest(refusals[i].toml, &release, &error),
-                         CARGO_REFUSED);
-        unit_assert_error(&error, 400, refusals[i].expected);
-        assert_null(release);
-    }
+    reader_refuses(read_manifest, refusals, unit_count(refusals));
 }
 
 

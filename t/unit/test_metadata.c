@@ -1,5 +1,5 @@
 
-#include "unit.h"
+#include "reader.h"
 
 #include <string.h>
 
@@ -14,12 +14,6 @@
     "\"version_req\":\"^1\"" members "}]}"
 
 #define CRATE(members)  "{\"name\":\"a\",\"vers\":\"1.0.0\"" members "}"
-
-
-typedef struct {
-    const char  *json;
-    const char  *expected;      /* deps of the release, or the refusal */
-} metadata_case_t;
 
 
 static void test_release(void **state);
@@ -61,7 +55,7 @@ static const char  small[] =
     "\"homepage\":\"\",\"repository\":\"http://a\"}";
 
 
-static const metadata_case_t  deps[] = {
+static const reader_case_t  deps[] = {
 
     { DEP(""),
       "[{\"name\":\"d\",\"explicit_name_in_toml\":null,\"version_req\":\"^1\","
@@ -121,7 +115,7 @@ static const char *const  accepted[] = {
 
 #define INVALID  "invalid upload request: "
 
-static const metadata_case_t  refusals[] = {
+static const reader_case_t  refusals[] = {
     { "{}", INVALID "missing field `name`" },
     { "{\"name\":\"a\"}", INVALID "missing field `vers`" },
     { "{\"name\":null}", INVALID "missing field `name`" },
@@ -265,53 +259,27 @@ test_defaults(void **state)
 static void
 test_deps(void **state)
 {
-    size_t          i;
-    json_t         *release;
-    cargo_error_t   error;
-
     (void) state;
 
-    for (i = 0; i < unit_count(deps); i++) {
-        assert_int_equal(read_metadata(deps[i].json, &release, &error),
-                         CARGO_OK);
-        unit_assert_json(json_object_get(release, "deps"), deps[i].expected);
-        json_decref(release);
-    }
+    reader_reads_deps(read_metadata, deps, unit_count(deps));
 }
 
 
 static void
 test_accepted(void **state)
 {
-    size_t          i;
-    json_t         *release;
-    cargo_error_t   error;
-
     (void) state;
 
-    for (i = 0; i < unit_count(accepted); i++) {
-        assert_int_equal(read_metadata(accepted[i], &release, &error),
-                         CARGO_OK);
-        json_decref(release);
-    }
+    reader_accepts(read_metadata, accepted, unit_count(accepted));
 }
 
 
 static void
 test_refusals(void **state)
 {
-    size_t          i;
-    json_t         *release;
-    cargo_error_t   error;
-
     (void) state;
 
-    for (i = 0; i < unit_count(refusals); i++) {
-        assert_int_equal(read_metadata(refusals[i].json, &release, &error),
-                         CARGO_REFUSED);
-        unit_assert_error(&error, 400, refusals[i].expected);
-        assert_null(release);
-    }
+    reader_refuses(read_metadata, refusals, unit_count(refusals));
 }
 
 
