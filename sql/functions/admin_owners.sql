@@ -21,10 +21,11 @@ comment on function cargo_store.open_for_principals(text, text[]) is
     '200; 400 nobody named; 404 no such registry.';
 
 
-create or replace function cargo_admin.add_owners(
+create or replace function cargo_store.administer_owners(
     registry text,
     crate text,
     principals text[],
+    action text,
     out status integer,
     out body jsonb)
 language plpgsql volatile
@@ -40,7 +41,8 @@ begin
     body := problem(access.body);
 
     if status = 200 then
-        select * into changed from attach_owners(access, crate, principals);
+        select * into changed
+          from change_owners(access, crate, principals, action);
 
         status := changed.status;
         body := problem(changed.body);
@@ -52,8 +54,30 @@ begin
         body := (cargo_admin.show_crate(registry, crate)).body;
     end if;
 
-    perform audit_admin(registry, 'add_owners', crate, null, status, body,
-                        before, after);
+    perform audit_admin(registry, action, crate, null, status, body, before,
+                        after);
+end
+$$;
+
+comment on function cargo_store.administer_owners(text, text, text[], text) is
+    'action: as in change_owners().  '
+    '200 with the crate; 400, 404 as in open_for_principals() and '
+    'change_owners().';
+
+
+create or replace function cargo_admin.add_owners(
+    registry text,
+    crate text,
+    principals text[],
+    out status integer,
+    out body jsonb)
+language plpgsql volatile
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+begin
+    select a.status, a.body
+      into status, body
+      from administer_owners(registry, crate, principals, 'add_owners') a;
 end
 $$;
 
@@ -72,30 +96,10 @@ create or replace function cargo_admin.remove_owners(
 language plpgsql volatile
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
-declare
-    access  cargo_store.access := open_for_principals(registry, principals);
-    changed record;
-    before  jsonb;
-    after   jsonb;
 begin
-    status := access.status;
-    body := problem(access.body);
-
-    if status = 200 then
-        select * into changed from detach_owners(access, crate, principals);
-
-        status := changed.status;
-        body := problem(changed.body);
-        before := changed.before;
-        after := changed.after;
-    end if;
-
-    if status = 200 then
-        body := (cargo_admin.show_crate(registry, crate)).body;
-    end if;
-
-    perform audit_admin(registry, 'remove_owners', crate, null, status, body,
-                        before, after);
+    select a.status, a.body
+      into status, body
+      from administer_owners(registry, crate, principals, 'remove_owners') a;
 end
 $$;
 
