@@ -6,6 +6,9 @@
 # cppcheck (conf/cppcheck.supp) in C, gcc's analyzer in core/, shellcheck in
 # the scripts, perlcritic (.perlcriticrc) in t/.  Fails when there are any.
 # Needs a built module: OBJS.
+#
+# What clang-tidy, cppcheck and the analyzer have found clean is remembered in
+# OBJS/lint and not read again until it, or what is looked for, has changed.
 
 set -u
 
@@ -14,7 +17,8 @@ cd "$top" || exit
 
 failed=0
 source=ngx_cargo_module
-log=$OBJS/lint.log
+memory=$OBJS/lint
+log=$memory/log
 
 
 # what a tool says is shown when it fails
@@ -27,37 +31,73 @@ check()
     echo "LINT $name"
 
     if ! "$@" >"$log" 2>&1; then
-        cat "$log"
+        # clang-tidy counts what it does not report
+        grep -v '^[0-9]* warnings\? generated\.$' "$log"
         echo "lint: $name found something" >&2
         failed=1
     fi
 }
 
 
-# stdin: the files; the arguments: the compiler's
+# one_file TOOL FILE OPTION...: the options are the compiler's
 
-tidy()
+one_file()
 {
-    xargs -P "$(nproc)" -I{} clang-tidy --quiet {} -- "$@"
+    local tool=$1 file=$2 clean
+
+    shift 2
+
+    # comments are kept: there are NOLINT among them
+    clean=$memory/$(
+        { "$tool" --version; cat .clang-tidy; echo "$tool $file $*"
+          gcc -E -C "$@" "$file"; } | sha256sum | cut -d ' ' -f 1)
+
+    [ -e "$clean" ] && return
+
+    case $tool in
+    clang-tidy)
+        clang-tidy --quiet "$file" -- "$@"
+        ;;
+    gcc)
+        gcc "$@" -Werror -fanalyzer -c -o /dev/null "$file"
+        ;;
+    esac && touch "$clean"
+}
+
+
+# every_file TOOL OPTION...; stdin: the files
+
+every_file()
+{
+    local tool=$1
+
+    shift
+    xargs -P "$(nproc)" -I{} bash -c 'one_file "$@"' one_file "$tool" {} "$@"
 }
 
 
 tidy_c()
 {
     printf '%s\n' "$source"/*/*.c \
-        | tidy -std=c11 -O2 "${includes[@]}" -DCARGO_SQL_DIR='""'
+        | every_file clang-tidy -std=c11 -O2 "${includes[@]}" -DCARGO_SQL_DIR='""'
 }
 
 
 tidy_cpp()
 {
-    printf '%s\n' "$source"/*/*.cpp | tidy -std=c++17 -I"$source/core"
+    printf '%s\n' "$source"/*/*.cpp \
+        | every_file clang-tidy -std=c++17 -I"$source/core"
 }
 
 
 check_c()
 {
-    cppcheck -j "$(nproc)" --quiet --error-exitcode=1 --std=c11 \
+    local clean
+
+    clean=$memory/cppcheck.$(sha256sum conf/cppcheck.supp | cut -c 1-8)
+    mkdir -p "$clean"
+
+    cppcheck --cppcheck-build-dir="$clean" -j "$(nproc)" --quiet --error-exitcode=1 --std=c11 \
         --library=posix --enable=warning,style,performance,portability \
         --max-configs=1 -D__linux__ -D__x86_64__ -DCARGO_SQL_DIR='""' \
         --suppressions-list=conf/cppcheck.supp "${includes[@]}" "$source"
@@ -66,9 +106,7 @@ check_c()
 
 analyze_c()
 {
-    printf '%s\n' "$source"/core/*.c \
-        | xargs -P "$(nproc)" -I{} gcc -std=c11 -O2 -Werror -fanalyzer -c \
-              -o /dev/null {}
+    printf '%s\n' "$source"/core/*.c | every_file gcc -std=c11 -O2
 }
 
 
@@ -83,6 +121,10 @@ done
 for dir in core pg shm blob http; do
     includes+=(-I"$source/$dir")
 done
+
+mkdir -p "$memory"
+export memory
+export -f one_file
 
 check "clang-tidy, C" tidy_c
 check "clang-tidy, C++" tidy_cpp

@@ -514,7 +514,7 @@ ctl_backup_is_name(const char *text)
     size_t             i;
     static const char  form[] = "00000000T000000Z";
 
-    for (i = 0; text[i] && i < sizeof(form); i++) {
+    for (i = 0; i < sizeof(form) && text[i]; i++) {
         if (form[i] == '0' ? (text[i] < '0' || text[i] > '9')
                            : text[i] != form[i])
         {

@@ -28,6 +28,7 @@ static ctl_rc_t ctl_backup_damaged(const ctl_backup_t *backup,
     const char *name, const char *file, const char *why);
 static ctl_rc_t ctl_backup_verify(const ctl_backup_t *backup, int dir,
     const char *name, const json_t *entry);
+static const char *ctl_backup_fault(int fd, const json_t *entry);
 
 
 ctl_rc_t
@@ -300,36 +301,51 @@ ctl_backup_verify(const ctl_backup_t *backup, int dir, const char *name,
     const json_t *entry)
 {
     int          fd;
-    char         hex[CTL_SHA256_HEX + 1];
     ctl_rc_t     rc;
-    struct stat  st;
-    const char  *file;
+    const char  *file, *fault;
 
     file = ctl_json_text(entry, "file");
-    fd = (dir == -1 || strchr(file, '/'))
-         ? -1 : openat(dir, file, O_RDONLY|O_NOFOLLOW|O_CLOEXEC);
 
-    if (fd == -1 || fstat(fd, &st) == -1) {
-        rc = ctl_backup_damaged(backup, name, file, strerror(errno));
-
-    } else if ((json_int_t) st.st_size
-               != json_integer_value(json_object_get(entry, "size")))
-    {
-        rc = ctl_backup_damaged(backup, name, file, "its size is wrong");
-
-    } else if (ctl_file_sha256(fd, hex) == -1) {
-        rc = ctl_backup_damaged(backup, name, file, strerror(errno));
-
-    } else if (strcmp(hex, ctl_json_text(entry, "sha256")) != 0) {
-        rc = ctl_backup_damaged(backup, name, file, "its SHA-256 is wrong");
-
-    } else {
-        rc = CTL_DONE;
+    if (strchr(file, '/')) {
+        return ctl_backup_damaged(backup, name, file, 
+                                  "its name leads out of the backup");
     }
+
+    fd = dir == -1 ? -1 : openat(dir, file, O_RDONLY|O_NOFOLLOW|O_CLOEXEC);
+    fault = ctl_backup_fault(fd, entry);
+    rc = fault ? ctl_backup_damaged(backup, name, file, fault) : CTL_DONE;
 
     if (fd != -1) {
         (void) close(fd);
     }
 
     return rc;
+}
+
+
+static const char *
+ctl_backup_fault(int fd, const json_t *entry)
+{
+    char         hex[CTL_SHA256_HEX + 1];
+    struct stat  st;
+
+    if (fd == -1 || fstat(fd, &st) == -1) {
+        return strerror(errno);
+    }
+
+    if ((json_int_t) st.st_size
+        != json_integer_value(json_object_get(entry, "size")))
+    {
+        return "its size is wrong";
+    }
+
+    if (ctl_file_sha256(fd, hex) == -1) {
+        return strerror(errno);
+    }
+
+    if (strcmp(hex, ctl_json_text(entry, "sha256")) != 0) {
+        return "its SHA-256 is wrong";
+    }
+
+    return NULL;
 }

@@ -65,7 +65,9 @@ ctl_tool_version(const ctl_t *ctl, const char *program, int *major)
     }
 
     number = strstr(text, "(PostgreSQL) ");
-    *major = number ? atoi(number + sizeof("(PostgreSQL) ") - 1) : 0;
+    *major = number ? (int) strtol(number + sizeof("(PostgreSQL) ") - 1, NULL,
+                                   10)
+                    : 0;
 
     if (*major == 0) {
         ctl_error("%s in PATH is not that of PostgreSQL: it calls itself "

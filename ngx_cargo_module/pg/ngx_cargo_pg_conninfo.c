@@ -368,7 +368,10 @@ ngx_cargo_pg_append(ngx_conf_t *cf, ngx_str_t *list, ngx_str_t *item,
         *p++ = ',';
     }
 
-    p = ngx_cpymem(p, item->data, item->len);
+    if (item->len) {
+        p = ngx_cpymem(p, item->data, item->len);
+    }
+
     *p = '\0';
 
     list->data = text;

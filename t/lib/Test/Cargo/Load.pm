@@ -53,10 +53,18 @@ sub start {
 }
 
 
+# Returns when all have settled: what the test does next may hit a request,
+# but not that.
+
 sub go {
-    my ($self) = @_;
+    my ($self, $seconds) = @_;
 
     syswrite $_->{socket}, "go\n" for @{ $self->{clients} };
+
+    for my $client (@{ $self->{clients} }) {
+        _read_json($client->{socket}, $seconds // 60)
+            // die "a client does not answer\n";
+    }
 }
 
 
@@ -162,6 +170,7 @@ sub _client {
 
                 if ($command eq 'go') {
                     $self->settle();
+                    syswrite_all($socket, '{"settled":true}');
 
                 } elsif ($command eq 'pause') {
                     $going = $tell = 0;
@@ -233,7 +242,10 @@ sub settle {
         delete $_->{ghost} for values %$versions;
         next if !@open;
 
-        my $r = $self->{t}->get($self->{t}->index_path($name));
+        my $r = $self->request('GET', $self->{t}->index_path($name));
+
+        next if $r->{truncated};
+
         my %line = lines($r);
 
         for my $version (@open) {
@@ -538,7 +550,8 @@ the largest crates, 1 MB by default.
 
 =head2 go(), pause()
 
-Begin, and go on; end what is being done and stand still.  pause() returns
+Begin, and go on; end what is being done and stand still.  go() returns when
+each client knows what had become of what was not answered, pause() returns
 what they know: C<crates> (by name and version: C<checksum>, C<published>,
 C<yanked>, all states that it may have), C<downloads> since the last pause
 (by "name version": [started, ended, 0 when it was cut off]), C<wrong>, what
