@@ -101,7 +101,7 @@ sub ours {
         $servers .= $REGISTRY =~ s/%%name%%/$name/r =~ s/%%listen%%/$listen/r;
     }
 
-    return $class->_start($servers, $options{cpu}, $site->conninfo());
+    return $class->_start($servers, $options{cpu}, $site);
 }
 
 
@@ -112,14 +112,14 @@ sub plain {
 
     my $servers = $PLAIN =~ s/%%listen%%/$LISTEN/r;
 
-    return $class->_start($servers, $options{cpu}, '');
+    return $class->_start($servers, $options{cpu});
 }
 
 
 sub _start {
-    my ($class, $servers, $cpu, $conninfo) = @_;
+    my ($class, $servers, $cpu, $site) = @_;
 
-    my $self = $class->SUPER::new();
+    my $self = $class->SUPER::new(objs => $site && $site->objs());
     my $conf = $COMMON;
     my $affinity = defined $cpu
         ? 'worker_cpu_affinity  1' . '0' x $cpu . ';' : '';
@@ -128,10 +128,15 @@ sub _start {
     $conf =~ s/%%servers%%/$servers/;
 
     $self->_certificate();
-    $self->nginx(conf => $conf, conninfo => $conninfo);
+    $self->nginx(conf => $conf, conninfo => $site ? $site->conninfo() : '');
 
     return $self;
 }
+
+
+# The module is the one that the site was made for.
+
+sub objs { return $_[0]{objs} // $_[0]->SUPER::objs() }
 
 
 sub _certificate {
