@@ -57,7 +57,7 @@ return case when i % 40000 = 7 then 1000
             when i % 50 = 1 then 50 + pg_temp.draw(i, 50)
             when i % 5 = 0 then 8 + pg_temp.draw(i, 12)
             when i % 5 < 3 then 1
-            else 2 + pg_temp.draw(i, 5) end;
+            else 2 + pg_temp.draw(i, 9) end;
 
 select id as registry_id from registries where name = :'registry' \gset
 select id as account_id from accounts order by id limit 1 \gset

@@ -41,8 +41,9 @@ sub before_migration {
 
     my ($newest) = reverse sort glob "$root/sql/migrations/*.sql";
 
-    open my $git, '-|', 'git', '-C', $root, 'log', '-1', '--diff-filter=A',
-        '--format=%h', '--', $newest or die "git: $!\n";
+    open my $git, '-|', 'git', '-C', $root, 'log', '-1', '--first-parent',
+        '-m', '--diff-filter=A', '--format=%h', '--', $newest
+        or die "git: $!\n";
 
     my $commit = readline($git) // '';
 

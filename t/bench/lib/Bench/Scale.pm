@@ -246,7 +246,8 @@ sub migrate {
                     map { 1000 * $_->{longest} } $busy->{$_}, $quiet->{$_}
         } sort keys %$busy;
 
-        push @notes, map { "  $_" } $waits->complaints();
+        push @notes, map { "  $_" } $waits->complaints(),
+                                    $server->complaints();
         $_->finish() for $server, $site;
     }
 

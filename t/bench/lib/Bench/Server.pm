@@ -70,10 +70,12 @@ my $REGISTRY = <<'CONF';
         location /api/v1/ { cargo_api; }
         location /dl/     { cargo_download; }
         location = /me    { cargo_me; }
-        location /-/      { cargo_status; }
+%%status%%
     }
 
 CONF
+
+my $STATUS = '        location /-/      { cargo_status; }';
 
 my $PLAIN = <<'CONF';
     server {
@@ -100,6 +102,11 @@ sub ours {
 
         $servers .= $REGISTRY =~ s/%%name%%/$name/r =~ s/%%listen%%/$listen/r;
     }
+
+    # an earlier module may know nothing of it
+    my $status = $site->{tree} ? '' : $STATUS;
+
+    $servers =~ s/%%status%%/$status/g;
 
     return $class->_start($servers, $options{cpu}, $site);
 }

@@ -288,6 +288,9 @@ sub _fill_or_copy {
 
     $self->start_postgres();
 
+    # what was kept may have the functions of another day
+    $self->_ctl('migrate');
+
     $self->{token} = $self->token('bench');
 }
 
@@ -307,8 +310,8 @@ sub _kept_path {
     my $postgres = Test::Cargo::Postgres::postgres_bin('postgres');
 
     $sum->add(`$postgres --version`);
-    $sum->addfile($_) for "$BENCH/fill.sql", $self->objs() . '/cargoctl',
-        sort glob($self->root() . '/sql/*/*.sql');
+    $sum->addfile($_) for "$BENCH/fill.sql",
+        sort glob($self->root() . '/sql/migrations/*.sql');
 
     return $self->objs() . "/bench/$self->{crates}-"
            . substr($sum->hexdigest(), 0, 16);
