@@ -242,7 +242,7 @@ SECONDS     = 2
 bench: packages-build-run-bench
 	@$(MAKE) --no-print-directory all
 	@OBJS="$(OBJS)" t/bench/run --rows "$(ROWS)" --scale "$(SCALE)" \
-	    --rounds "$(ROUNDS)" --seconds "$(SECONDS)"
+	    --rounds "$(ROUNDS)" --seconds "$(SECONDS)" --from "$(FROM)"
 
 
 # installing

@@ -1,28 +1,33 @@
 -- Which crates somebody sees.  A crate that one does not see is not there: in
 -- no list, no count, and every call answers as for a name nobody has taken.
 
+create or replace function cargo_store.like_patterns(patterns text[])
+returns text[]
+language sql immutable parallel safe
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+    select array_agg(regexp_replace(regexp_replace(p, '[\\%_]', '\\\&', 'g'),
+                                    '\*$', '%'))
+      from unnest($1) p;
+$$;
+
+comment on function cargo_store.like_patterns(text[]) is
+    'Canonical patterns, "name" or "prefix*", for LIKE.';
+
+
 create or replace function cargo_store.name_matches(
     canonical_name text,
     patterns text[])
 returns boolean
-language plpgsql immutable parallel safe
-set search_path = pg_catalog, cargo_store, pg_temp
-as $$
-begin
-    if patterns is null then
-        return true;
-    end if;
-
-    return exists (select from unnest(patterns) p
-                    where p = canonical_name
-                       or (right(p, 1) = '*'
-                           and starts_with(canonical_name, left(p, -1))));
-end
-$$;
+language sql immutable parallel safe
+return patterns is null
+       or coalesce(canonical_name like any (
+                       cargo_store.like_patterns(patterns)), false);
 
 comment on function cargo_store.name_matches(text, text[]) is
     'Is one of the canonical patterns, "name" or "prefix*", for this name?  '
-    'null: all are for it.';
+    'null: all are for it.  Parsed when created, so that of many crates each '
+    'costs a comparison.';
 
 
 create or replace function cargo_store.owns(
@@ -67,6 +72,44 @@ $$;
 
 comment on function cargo_store.reads(bigint, integer) is
     'Is the account a reader of a restricted crate, or in a team that is?';
+
+
+create or replace function cargo_store.hidden_crates(
+    access cargo_store.access)
+returns setof bigint
+language plpgsql stable
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+begin
+    if access.role >= 'maintainer' then
+        return;
+    end if;
+
+    return query
+    select c.id
+      from crates c
+     where c.registry_id = (access.settings).id
+       and c.restricted
+       and not exists (select from owners o
+                        where o.crate_id = c.id
+                          and o.account_id = access.account_id)
+       and not exists (select from team_owners o
+                              join team_members m on m.team_id = o.team_id
+                        where o.crate_id = c.id
+                          and m.account_id = access.account_id)
+       and not exists (select from crate_readers r
+                        where r.crate_id = c.id
+                          and r.account_id = access.account_id)
+       and not exists (select from team_readers r
+                              join team_members m on m.team_id = r.team_id
+                        where r.crate_id = c.id
+                          and m.account_id = access.account_id);
+end
+$$;
+
+comment on function cargo_store.hidden_crates(cargo_store.access) is
+    'The restricted crates that the caller does not see: what sees() says of '
+    'each, asked once of all.';
 
 
 create or replace function cargo_store.read_patterns(

@@ -19,18 +19,16 @@ set search_path = pg_catalog, cargo_store, pg_temp
 set plan_cache_mode = force_custom_plan
 as $$
 begin
-    -- an index knows how many there are, and the hidden ones are few
+    -- an index knows how many there are
     if among is null and not unyanked and read_patterns(access) is null then
         return (select count(*)
                   from crates c
                  where c.registry_id = (access.settings).id
                    and c.default_version_id is not null)
                - (select count(*)
-                    from crates c
-                   where c.registry_id = (access.settings).id
-                     and c.restricted
-                     and c.default_version_id is not null
-                     and not sees(c, access));
+                    from hidden_crates(access) h
+                         join crates c on c.id = h
+                   where c.default_version_id is not null);
     end if;
 
     return (select count(*)
@@ -62,11 +60,8 @@ begin
                   from crate_downloads d
                  where d.registry_id = (access.settings).id)
                - (select coalesce(sum(d.downloads), 0)
-                    from crates c
-                         join crate_downloads d on d.crate_id = c.id
-                   where c.registry_id = (access.settings).id
-                     and c.restricted
-                     and not sees(c, access));
+                    from hidden_crates(access) h
+                         join crate_downloads d on d.crate_id = h);
     end if;
 
     return (select coalesce(sum(d.downloads), 0)

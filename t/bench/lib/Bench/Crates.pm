@@ -33,18 +33,20 @@ sub noise {
 
 
 sub one_crate {
-    my ($dir, $name, $length, $extra) = @_;
+    my ($dir, $name, $length, %options) = @_;
 
+    my $version = $options{version} // '1.0.0';
     my $crate = Test::Cargo::Crate->crate(
-        name => $name, extra => $extra,
+        name => $name, version => $version, extra => $options{extra},
         files => { 'src/noise.bin' => noise($length) });
 
     make_path($dir);
 
-    open my $file, '>:raw', "$dir/$name-1.0.0.crate"
-        or die "open $dir/$name-1.0.0.crate: $!\n";
-    print {$file} $crate or die "write: $!\n";
-    close $file or die "close: $!\n";
+    my $path = "$dir/$name-$version.crate";
+
+    open my $file, '>:raw', $path or die "open $path: $!\n";
+    print {$file} $crate or die "write $path: $!\n";
+    close $file or die "close $path: $!\n";
 }
 
 
@@ -67,7 +69,8 @@ sub graph_of_crates {
 
         my $name = sprintf 'graph-%02d', $i;
 
-        one_crate($dir, $name, 2000 + int rand 60_000, $extra);
+        one_crate($dir, $name, 2000 + int rand 60_000,
+                  extra => $extra);
         push @top, $name;
     }
 
@@ -118,7 +121,7 @@ Bench::Crates - crates to be published, imported and fetched
 
 =head1 FUNCTIONS
 
-=head2 one_crate($dir, $name, $length, $extra)
+=head2 one_crate($dir, $name, $length, version => '1.0.0', extra => TEXT)
 
 Writes a .crate of about this length, with more text at the end of its
 Cargo.toml.

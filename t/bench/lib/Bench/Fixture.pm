@@ -9,6 +9,7 @@ use warnings;
 use File::Path qw(make_path);
 
 use Bench::Crates;
+use Bench::Earlier;
 use Bench::Load;
 use Bench::Server;
 use Bench::Site;
@@ -61,6 +62,22 @@ sub hundredth {
 
     return $self->{hundredth}
            //= Bench::Site->new(crates => $self->{scale} / 100);
+}
+
+
+# What is about to be migrated, and nobody can use twice: a site of the version
+# before, and its server.
+
+sub earlier {
+    my ($self, $crates) = @_;
+
+    $self->{earlier} //= build_earlier($self->{from});
+
+    my $site = Bench::Site->new(crates => $crates, %{ $self->{earlier} });
+
+    $self->_only();
+
+    return ($site, Bench::Server->ours($site, zone => '1m'));
 }
 
 
@@ -188,12 +205,17 @@ Bench::Fixture - registries and servers for all rows
 
 =head1 METHODS
 
-=head2 new(scale => N, rounds => N, seconds => N)
+=head2 new(scale => N, rounds => N, seconds => N, from => REVISION)
 
 =head2 site, full, hundredth
 
 The L<Bench::Site>s: one for most rows, one of C<scale> crates and one with
 1/100 of them.
+
+=head2 earlier($crates)
+
+A L<Bench::Site> of the version before the newest migration, or C<from>, and
+its L<Bench::Server>; both are to be ended by finish().
 
 =head2 pair, free(NAME of a site, ...)
 

@@ -12,9 +12,11 @@ use File::Basename qw(dirname);
 use POSIX ();
 use Time::HiRes qw(time);
 
+use Bench::Crates;
 use Test::Cargo;
 
-our @EXPORT = qw(CLIENT_CPU SERVER_CPU command h2load pgbench publish wrk);
+our @EXPORT = qw(CLIENT_CPU SERVER_CPU command h2load misses pgbench publish
+                 publishes wrk);
 
 use constant { SERVER_CPU => 0, CLIENT_CPU => 1 };
 
@@ -194,6 +196,44 @@ sub publish {
 }
 
 
+# The list is longer than the zone, so that by the time a crate has its turn
+# again it is long forgotten.  Both sides have two connections to PostgreSQL;
+# ours has 32 clients.
+
+sub misses {
+    my ($server, $site, $seconds) = @_;
+
+    $server->{list} //= $server->write_file('misses', join '', map {
+        $server->index_path($_) . "\n" } $site->some_crates(20_000));
+
+    my $before = $server->reads_asked();
+    my $sample = wrk($server, list => $server->{list}, seconds => $seconds,
+                     first => int rand 2000);
+    my $asked = $server->reads_asked() - $before;
+
+    die "$sample->{requests} requests, and only $asked were misses\n"
+        if $asked < 0.98 * $sample->{requests};
+
+    return $sample;
+}
+
+
+# So many new ones that the time is over before they are all sent.
+
+sub publishes {
+    my ($server, $site, $seconds) = @_;
+
+    my $number = int($seconds * ($server->{publishes} // 500)) + 100;
+    my $sample = publish($server, token => $site->{token},
+                         seconds => $seconds,
+                         bodies => publish_bodies($site, $number, 9500));
+
+    $server->{publishes} = 1.5 * $sample->{rate};
+
+    return $sample;
+}
+
+
 1;
 
 __END__
@@ -222,6 +262,11 @@ ran; wrk's C<p99> in milliseconds.
 =head2 publish($server, token => TOKEN, bodies => [ ... ], seconds => N)
 
 The yardsticks of the database; uploads by 16 clients.
+
+=head2 misses($server, $site, $seconds), publishes($server, $site, $seconds)
+
+Index documents that the server does not remember, new crates; of that
+L<Bench::Site>.
 
 =head2 command($t, %options)
 

@@ -9,9 +9,10 @@ use Exporter qw(import);
 use File::Path qw(remove_tree);
 use Time::HiRes qw(time);
 
+use Bench::Compare;
 use Bench::Crates;
 use Bench::Load;
-use Bench::Table;
+use Bench::Scale;
 use Test::Cargo::Story ();
 
 our @EXPORT = qw(choose_rows measure);
@@ -46,12 +47,16 @@ my @ROWS = (
       measure => \&fetch, most => 1.05 },
     { key => 'memory', what => 'memory, 1 million requests after / before',
       measure => \&memory, more => 1 },
-    { key => 'search', what => 'search, p99, full scale',
+    { key => 'search', what => 'search, p99, full scale / 1/100',
       measure => \&search, scale => 1, limit => 50 },
     { key => 'miss-scale', what => 'miss, full scale / 1/100',
       measure => \&miss_scale, scale => 1, least => 0.8 },
     { key => 'publish-scale', what => 'publish, full scale / 1/100',
       measure => \&publish_scale, scale => 1, least => 0.8 },
+    { key => 'import', what => 'import, full scale / 1/100',
+      measure => \&import_crates, scale => 1 },
+    { key => 'migrate', what => 'migrate, full scale / 1/100',
+      measure => \&migrate, scale => 1 },
 );
 
 
@@ -98,7 +103,8 @@ sub measure {
     my $ok = $row->{least} ? $measured->{value} >= $row->{least}
            : $row->{most} ? $measured->{value} <= $row->{most}
            : $row->{more} ? $measured->{value} <= $row->{more}
-           : $measured->{value} <= $row->{limit};
+           : $row->{limit} ? $measured->{value} <= $row->{limit}
+           : !$measured->{failed};
 
     return { %result, %$measured, verdict => $ok ? 'ok' : 'short' };
 }
@@ -110,71 +116,8 @@ sub required {
     return $row->{least} ? sprintf('>= %.2fx', $row->{least})
          : $row->{most} ? sprintf('<= %.2fx', $row->{most})
          : $row->{more} ? "<= +$row->{more} MB"
-         : "<= $row->{limit} ms";
-}
-
-
-# A B A B ..., after one of each that does not count.
-
-sub alternate {
-    my ($bench, @sides) = @_;
-
-    my @samples = ([], []);
-
-    $_->(1) for @sides;
-
-    for my $round (1 .. $bench->{rounds}) {
-        push @{ $samples[$_] }, $sides[$_]->($bench->{seconds}) for 0, 1;
-    }
-
-    return @samples;
-}
-
-
-sub middle {
-    my ($name, $samples) = @_;
-
-    return median(map { $_->{$name} } @$samples);
-}
-
-
-# By throughput, unless on both sides it is the generator that has no more:
-# then by what the worker's CPU time is good for, which the note says.
-
-sub compare {
-    my ($bench, @sides) = @_;
-
-    my ($ours, $theirs) = alternate($bench, @sides);
-    my @rate = map { middle('rate', $_) } $ours, $theirs;
-    my @notes = sprintf('%s: %s, %s', 'rounds',
-        map { join ' ', map { sprintf '%.0f', $_->{rate} } @$_ }
-            $ours, $theirs);
-
-    if (defined $ours->[0]{run} && defined $theirs->[0]{run}) {
-        my @cpu = map { median(map { $_->{requests} / ($_->{run} || 1e-9) }
-                                   @$_) } $ours, $theirs;
-
-        push @notes, sprintf('per second of the worker\'s CPU: %.0f, %.0f:'
-                             . ' %.2fx', @cpu, $cpu[0] / $cpu[1]);
-        push @notes, sprintf('worker busy %.0f%%, %.0f%%; generator %.0f%%,'
-            . ' %.0f%%', map { 100 * $_ } map {
-                my $name = $_;
-                map { middle($name, $_) } $ours, $theirs } qw(server client));
-
-        if (!grep { middle('server', $_) > 0.9
-                    || middle('client', $_) < middle('server', $_) }
-                  $ours, $theirs)
-        {
-            push @notes, 'the generator was the limit: compared by CPU time';
-            @rate = @cpu;
-        }
-    }
-
-    return { value => $rate[0] / $rate[1],
-             ours => sprintf('%.0f/s', $rate[0]),
-             theirs => sprintf('%.0f/s', $rate[1]),
-             ratio => sprintf('%.2fx', $rate[0] / $rate[1]),
-             notes => \@notes };
+         : $row->{limit} ? "<= $row->{limit} ms"
+         : '';
 }
 
 
@@ -304,28 +247,6 @@ sub download {
 }
 
 
-# The list is longer than the zone, so that by the time a crate has its turn
-# again it is long forgotten.  Both sides have two connections to PostgreSQL;
-# ours has 32 clients.
-
-sub misses {
-    my ($bench, $server, $site, $seconds) = @_;
-
-    $server->{list} //= $server->write_file('misses', join '', map {
-        $server->index_path($_) . "\n" } $site->some_crates(20_000));
-
-    my $before = $server->reads_asked();
-    my $sample = wrk($server, list => $server->{list}, seconds => $seconds,
-                     first => int rand 2000);
-    my $asked = $server->reads_asked() - $before;
-
-    die "$sample->{requests} requests, and only $asked were misses\n"
-        if $asked < 0.98 * $sample->{requests};
-
-    return $sample;
-}
-
-
 sub miss {
     my ($bench) = @_;
 
@@ -335,34 +256,8 @@ sub miss {
     $site->pgbench_tables();
 
     return compare($bench,
-        sub { misses($bench, $server, $site, $_[0]) },
+        sub { misses($server, $site, $_[0]) },
         sub { pgbench($site, clients => 2, seconds => $_[0]) });
-}
-
-
-sub miss_scale {
-    my ($bench) = @_;
-
-    my @servers = $bench->free('full', 'hundredth');
-    my @sites = ($bench->full(), $bench->hundredth());
-
-    return compare($bench, map { my $i = $_; sub {
-        misses($bench, $servers[$i], $sites[$i], $_[0])
-    } } 0, 1);
-}
-
-
-sub publishes {
-    my ($server, $site, $seconds) = @_;
-
-    my $number = int($seconds * ($server->{publishes} // 500)) + 100;
-    my $sample = publish($server, token => $site->{token},
-                         seconds => $seconds,
-                         bodies => publish_bodies($site, $number, 9500));
-
-    $server->{publishes} = 1.5 * $sample->{rate};
-
-    return $sample;
 }
 
 
@@ -377,18 +272,6 @@ sub publish_crates {
     return compare($bench,
         sub { publishes($server, $site, $_[0]) },
         sub { pgbench($site, clients => 16, seconds => $_[0], insert => 1) });
-}
-
-
-sub publish_scale {
-    my ($bench) = @_;
-
-    my @servers = $bench->free('full', 'hundredth');
-    my @sites = ($bench->full(), $bench->hundredth());
-
-    return compare($bench, map { my $i = $_; sub {
-        publishes($servers[$i], $sites[$i], $_[0])
-    } } 0, 1);
 }
 
 
@@ -522,42 +405,6 @@ sub mixture {
     return map { { port => $_, path => $server->write_file("mixture-$_",
                                                            $lines{$_}) } }
            sort keys %lines;
-}
-
-
-# Names, their beginnings, misspelt names, words: two people who search all
-# the time.
-
-sub search {
-    my ($bench) = @_;
-
-    my ($server) = $bench->free('full');
-    my @queries;
-
-    for my $name ($bench->full()->some_crates(200)) {
-        my ($first, $second) = split /-/, $name;
-
-        push @queries, $name, substr($name, 0, 5), $first,
-             "$first $second", substr($name, 0, 3) . substr($name, 4);
-    }
-
-    my $list = $server->write_file('searches', join '', map {
-        "/api/v1/crates?q=" . s/ /%20/gr . "&per_page=10\n" } @queries);
-    my @samples;
-
-    for my $round (0 .. $bench->{rounds}) {
-        my $seconds = $bench->{seconds} < 5 ? 5 : $bench->{seconds};
-        my $sample = wrk($server, list => $list, connections => 2,
-                         first => int rand @queries, seconds => $seconds);
-
-        push @samples, $sample if $round;
-    }
-
-    my $p99 = middle('p99', \@samples);
-
-    return { value => $p99, ours => sprintf('%.1f ms', $p99),
-             notes => [ sprintf('%.0f searches/s', middle('rate',
-                                                          \@samples)) ] };
 }
 
 

@@ -70,10 +70,12 @@ my $REGISTRY = <<'CONF';
         location /api/v1/ { cargo_api; }
         location /dl/     { cargo_download; }
         location = /me    { cargo_me; }
-        location /-/      { cargo_status; }
+%%status%%
     }
 
 CONF
+
+my $STATUS = '        location /-/      { cargo_status; }';
 
 my $PLAIN = <<'CONF';
     server {
@@ -101,7 +103,12 @@ sub ours {
         $servers .= $REGISTRY =~ s/%%name%%/$name/r =~ s/%%listen%%/$listen/r;
     }
 
-    return $class->_start($servers, $options{cpu}, $site->conninfo());
+    # an earlier module may know nothing of it
+    my $status = $site->{tree} ? '' : $STATUS;
+
+    $servers =~ s/%%status%%/$status/g;
+
+    return $class->_start($servers, $options{cpu}, $site);
 }
 
 
@@ -112,14 +119,14 @@ sub plain {
 
     my $servers = $PLAIN =~ s/%%listen%%/$LISTEN/r;
 
-    return $class->_start($servers, $options{cpu}, '');
+    return $class->_start($servers, $options{cpu});
 }
 
 
 sub _start {
-    my ($class, $servers, $cpu, $conninfo) = @_;
+    my ($class, $servers, $cpu, $site) = @_;
 
-    my $self = $class->SUPER::new();
+    my $self = $class->SUPER::new(objs => $site && $site->objs());
     my $conf = $COMMON;
     my $affinity = defined $cpu
         ? 'worker_cpu_affinity  1' . '0' x $cpu . ';' : '';
@@ -128,10 +135,15 @@ sub _start {
     $conf =~ s/%%servers%%/$servers/;
 
     $self->_certificate();
-    $self->nginx(conf => $conf, conninfo => $conninfo);
+    $self->nginx(conf => $conf, conninfo => $site ? $site->conninfo() : '');
 
     return $self;
 }
+
+
+# The module is the one that the site was made for.
+
+sub objs { return $_[0]{objs} // $_[0]->SUPER::objs() }
 
 
 sub _certificate {

@@ -12,6 +12,8 @@ use Cwd qw(abs_path);
 use Digest::SHA ();
 use File::Basename qw(dirname);
 use File::Path qw(make_path remove_tree);
+use JSON::PP ();
+use Time::HiRes qw(time);
 
 use Test::Cargo;
 
@@ -26,10 +28,9 @@ my %SETTINGS = (shared_buffers => '1GB');
 sub new {
     my ($class, %options) = @_;
 
-    my $self = $class->SUPER::new();
+    my $self = $class->SUPER::new(%options);
 
     $self->{names} = ['main'];
-    $self->{crates} = $options{crates};
 
     $self->_nobody_elses_blobs();
     $self->postgres(fsync => 1, settings => { %SETTINGS });
@@ -43,6 +44,18 @@ sub new {
     $self->_fill_or_copy();
 
     return $self;
+}
+
+
+# An earlier version's, where there is one.
+
+sub root { return $_[0]{tree} // $_[0]->SUPER::root() }
+
+
+sub objs {
+    my ($self) = @_;
+
+    return $self->{tree} ? "$self->{tree}/objs" : $self->SUPER::objs();
 }
 
 
@@ -81,8 +94,39 @@ sub fill {
 sub import_crates {
     my ($self, $registry, $dir) = @_;
 
-    $self->_ctl('import', $dir, '--registry', $registry, '--owner', 'bench',
-                '--dependencies', 'own', '--blobs', $self->dir() . '/blobs');
+    my $report = $self->_ctl(
+        'import', $dir, '--registry', $registry, '--owner', 'bench',
+        '--dependencies', 'own', '--blobs', $self->dir() . '/blobs', '--json');
+
+    return JSON::PP->new->utf8->decode($report)->{imported};
+}
+
+
+# How many went in, and the seconds.
+
+sub timed_import {
+    my ($self, $registry, $dir) = @_;
+
+    my $start = time();
+    my $imported = $self->import_crates($registry, $dir);
+
+    return ($imported, time() - $start);
+}
+
+
+# Of an earlier version's database to this version; the seconds.
+
+sub timed_migrate {
+    my ($self) = @_;
+
+    my $start = time();
+
+    $self->run_ok(command => [
+        Test::Cargo->objs() . '/cargoctl', 'migrate', '--database',
+        $self->conninfo('cargo'), '--sql', Test::Cargo->root() . '/sql' ],
+        merge => 1, timeout => 7200);
+
+    return time() - $start;
 }
 
 
@@ -118,6 +162,7 @@ select name
                join cargo_store.registries r on r.id = c.registry_id
                join cargo_store.versions v on v.crate_id = c.id
          where r.name = 'main'
+           and not c.restricted
          group by c.id) d (name, length)
  order by abs(length - $length), name
  limit 1
@@ -125,8 +170,9 @@ SQL
 }
 
 
-# Names of so many crates, drawn from all over the registry.  The very large
-# ones are left out: there are more of them where there are more crates.
+# Names of so many crates that all see, drawn from all over the registry.  The
+# very large ones are left out: there are more of them where there are more
+# crates.
 
 sub some_crates {
     my ($self, $number) = @_;
@@ -137,8 +183,27 @@ select c.name
        join cargo_store.registries r on r.id = c.registry_id
  where r.name = 'main'
    and c.name !~ '^bench-'
+   and not c.restricted
    and (select count(*) from cargo_store.versions v
          where v.crate_id = c.id) <= 100
+ order by hashint8(c.id), c.id
+ limit $number
+SQL
+}
+
+
+# Words of descriptions, most of them in few.
+
+sub some_words {
+    my ($self, $number) = @_;
+
+    return split /\n/, $self->sql(<<"SQL");
+select split_part(v.description, ' ', 8 + (c.id % 8)::integer)
+  from cargo_store.crates c
+       join cargo_store.registries r on r.id = c.registry_id
+       join cargo_store.versions v on v.id = c.default_version_id
+ where r.name = 'main'
+   and v.description ~ ': '
  order by hashint8(c.id), c.id
  limit $number
 SQL
@@ -223,6 +288,9 @@ sub _fill_or_copy {
 
     $self->start_postgres();
 
+    # what was kept may have the functions of another day
+    $self->_ctl('migrate');
+
     $self->{token} = $self->token('bench');
 }
 
@@ -242,8 +310,8 @@ sub _kept_path {
     my $postgres = Test::Cargo::Postgres::postgres_bin('postgres');
 
     $sum->add(`$postgres --version`);
-    $sum->addfile($_) for "$BENCH/fill.sql", $self->objs() . '/cargoctl',
-        sort glob($self->root() . '/sql/*/*.sql');
+    $sum->addfile($_) for "$BENCH/fill.sql",
+        sort glob($self->root() . '/sql/migrations/*.sql');
 
     return $self->objs() . "/bench/$self->{crates}-"
            . substr($sum->hexdigest(), 0, 16);
@@ -262,11 +330,12 @@ Bench::Site - database and registry for a measurement
 
 Those of L<Test::Cargo>, and:
 
-=head2 new(crates => N)
+=head2 new(crates => N, tree => DIR)
 
 A durable PostgreSQL whose registry C<main> F<fill.sql> has filled, and the
 account C<bench>, a publisher, with C<< {token} >>.  From 20,000 crates on,
-what was filled is kept in F<objs/bench> and copied the next time.
+what was filled is kept in F<objs/bench> and copied the next time.  With
+C<tree>, all is made by the earlier version that was built there.
 
 =head2 add_registry($name, setting => value), registries
 
@@ -275,16 +344,21 @@ Another registry, before a server is started; the names of all.
 =head2 fill($registry, $crates), import_crates($registry, $dir),
 export_crates($registry, $dir, $url)
 
-F<fill.sql>; cargoctl's import and export.
+F<fill.sql>; cargoctl's import, which says how many, and export.
+
+=head2 timed_import($registry, $dir), timed_migrate
+
+The same number and the seconds; the seconds that this version's cargoctl takes
+to migrate an earlier version's database.
 
 =head2 download_path($name)
 
 Of a crate whose file was made in C<crates> of the directory.
 
-=head2 crate_of_length($bytes), some_crates($n)
+=head2 crate_of_length($bytes), some_crates($n), some_words($n)
 
-A crate by the length of its index document; crates at random, the same each
-time.
+A crate by the length of its index document; crates at random, and words of
+their descriptions, the same each time.
 
 =head2 pgbench_tables
 
