@@ -307,7 +307,7 @@ ctl_backup_verify(const ctl_backup_t *backup, int dir, const char *name,
     file = ctl_json_text(entry, "file");
 
     if (strchr(file, '/')) {
-        return ctl_backup_damaged(backup, name, file, 
+        return ctl_backup_damaged(backup, name, file,
                                   "its name leads out of the backup");
     }
 
