@@ -45,6 +45,7 @@ static size_t cargo_name_length(cargo_str_t name);
 static cargo_str_t cargo_name_quoted(cargo_str_t name);
 static cargo_str_t cargo_name_char_at(cargo_str_t name, size_t at);
 static uint32_t cargo_name_decode(cargo_str_t c);
+static int cargo_is_of_name(unsigned char c);
 static int cargo_is_digit(unsigned char c);
 static int cargo_is_letter(unsigned char c);
 
@@ -190,10 +191,12 @@ cargo_name_of_index_path(cargo_str_t path, cargo_str_t *name,
 {
     size_t         i, len;
     cargo_str_t    last;
-    unsigned char  shard[CARGO_INDEX_PATH_MAX - CARGO_NAME_MAX];
+    unsigned char  c, shard[CARGO_INDEX_PATH_MAX - CARGO_NAME_MAX];
 
     for (i = path.len; i > 0 && path.data[i - 1] != '/'; i--) {
-        if (path.data[i - 1] >= 'A' && path.data[i - 1] <= 'Z') {
+        c = path.data[i - 1];
+
+        if ((c >= 'A' && c <= 'Z') || !cargo_is_of_name(c)) {
             goto refuse;
         }
     }
@@ -201,7 +204,9 @@ cargo_name_of_index_path(cargo_str_t path, cargo_str_t *name,
     last.data = path.data + i;
     last.len = path.len - i;
 
-    if (!cargo_name_valid(last)) {
+    if (last.len == 0 || last.len > CARGO_NAME_MAX
+        || !cargo_is_letter(last.data[0]))
+    {
         goto refuse;
     }
 
@@ -262,7 +267,7 @@ cargo_name_check_chars(cargo_str_t name, const char *what, int underscore,
     for (i = 1; i < name.len; i++) {
         c = name.data[i];
 
-        if (!cargo_is_letter(c) && !cargo_is_digit(c) && c != '-' && c != '_') {
+        if (!cargo_is_of_name(c)) {
             return cargo_refuse(error, 400, CARGO_NAME_CHARACTER,
                                 cargo_str_arg(cargo_name_char_at(name, i)),
                                 what, cargo_str_arg(name));
@@ -384,6 +389,13 @@ cargo_name_decode(cargo_str_t c)
 
 
 static int
+cargo_is_of_name(unsigned char c)
+{
+    return cargo_is_letter(c) || cargo_is_digit(c) || c == '-' || c == '_';
+}
+
+
+static int
 cargo_is_digit(unsigned char c)
 {
     return c >= '0' && c <= '9';
@@ -393,5 +405,5 @@ cargo_is_digit(unsigned char c)
 static int
 cargo_is_letter(unsigned char c)
 {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }

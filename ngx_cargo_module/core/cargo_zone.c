@@ -44,6 +44,8 @@ static void cargo_zone_locate(cargo_zone_t *zone, void *region,
     cargo_zone_parts_t parts);
 static void cargo_zone_empty(cargo_zone_t *zone);
 static uint16_t cargo_zone_slot(const cargo_zone_t *zone, cargo_str_t group);
+static uint64_t cargo_zone_generation_at(const cargo_zone_t *zone,
+    uint16_t slot);
 static void cargo_zone_next_generation(cargo_zone_t *zone, uint16_t slot);
 
 
@@ -124,15 +126,12 @@ cargo_zone_generation(cargo_zone_t *zone, const cargo_zone_key_t *key,
 
     cargo_zone_slots(zone, key, slots);
 
-    cargo_zone_lock(zone);
-
     for (i = 0; i < CARGO_ZONE_GROUPS; i++) {
-        generation->values[i] = zone->generations[slots[i]];
+        generation->values[i] = cargo_zone_generation_at(zone, slots[i]);
     }
 
-    generation->values[i] = zone->generations[CARGO_ZONE_SLOT_ALL];
-
-    cargo_zone_unlock(zone);
+    generation->values[i] = cargo_zone_generation_at(zone,
+                                                     CARGO_ZONE_SLOT_ALL);
 }
 
 
@@ -210,12 +209,13 @@ cargo_zone_current(const cargo_zone_t *zone, const uint16_t *slots,
     size_t  i;
 
     for (i = 0; i < CARGO_ZONE_GROUPS; i++) {
-        if (generations[i] != zone->generations[slots[i]]) {
+        if (generations[i] != cargo_zone_generation_at(zone, slots[i])) {
             return 0;
         }
     }
 
-    return generations[i] == zone->generations[CARGO_ZONE_SLOT_ALL];
+    return generations[i] == cargo_zone_generation_at(zone,
+                                                      CARGO_ZONE_SLOT_ALL);
 }
 
 
@@ -330,11 +330,21 @@ cargo_zone_slot(const cargo_zone_t *zone, cargo_str_t group)
 }
 
 
+/* without the lock: one that is a moment old is one that was asked earlier */
+
+static uint64_t
+cargo_zone_generation_at(const cargo_zone_t *zone, uint16_t slot)
+{
+    return __atomic_load_n(&zone->generations[slot], __ATOMIC_ACQUIRE);
+}
+
+
 static void
 cargo_zone_next_generation(cargo_zone_t *zone, uint16_t slot)
 {
     cargo_zone_lock(zone);
-    zone->generations[slot]++;
+    __atomic_store_n(&zone->generations[slot], zone->generations[slot] + 1,
+                     __ATOMIC_RELEASE);
     zone->header->stats.invalidations++;
     cargo_zone_unlock(zone);
 }

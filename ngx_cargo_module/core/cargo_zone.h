@@ -91,6 +91,10 @@ typedef struct {
     uint32_t               entry;
     uint32_t               serial;
     uint32_t               epoch;
+
+    /* private: what it depends on */
+    uint16_t               slots[CARGO_ZONE_GROUPS];
+    uint64_t               generations[CARGO_ZONE_GROUPS + 1];
 } cargo_zone_value_t;
 
 
@@ -152,6 +156,13 @@ cargo_rc_t cargo_zone_fetch(cargo_zone_t *zone, const cargo_zone_key_t *key,
 /* the same, but it is no use of the entry: for writing the cache to disk */
 cargo_rc_t cargo_zone_peek(cargo_zone_t *zone, const cargo_zone_key_t *key,
     int64_t now, int body, unsigned char *buffer, cargo_zone_value_t *value);
+
+/*
+ * 1 as long as nothing that this value depends on has been invalidated since
+ * it was fetched: whoever keeps it need not take the lock to have it again.
+ */
+int cargo_zone_still(const cargo_zone_t *zone,
+    const cargo_zone_value_t *value);
 
 /* 1 when this body has been pinned by fetch and must be copied */
 int cargo_zone_pinned(const cargo_zone_value_t *value, int body);

@@ -35,6 +35,13 @@ cargo_zone_peek(cargo_zone_t *zone, const cargo_zone_key_t *key, int64_t now,
 
 
 int
+cargo_zone_still(const cargo_zone_t *zone, const cargo_zone_value_t *value)
+{
+    return cargo_zone_current(zone, value->slots, value->generations);
+}
+
+
+int
 cargo_zone_pinned(const cargo_zone_value_t *value, int body)
 {
     return body >= 0 && value->entry != CARGO_ZONE_NONE
@@ -247,6 +254,10 @@ cargo_zone_value(const cargo_zone_t *zone, uint32_t i,
 
     value->stored = entry->stored;
     value->used = entry->used;
+
+    memcpy(value->slots, entry->slots, sizeof(value->slots));
+    memcpy(value->generations, entry->generations,
+           sizeof(value->generations));
 
     value->entry = CARGO_ZONE_NONE;
 }

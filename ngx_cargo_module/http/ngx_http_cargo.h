@@ -290,8 +290,12 @@ ngx_uint_t ngx_http_cargo_accepts_json(ngx_http_request_t *r);
 
 /* ngx_http_cargo_send.c */
 
-ngx_int_t ngx_http_cargo_add_header(ngx_http_request_t *r, const char *name,
-    ngx_str_t *value);
+/* the name is a literal */
+#define ngx_http_cargo_add_header(r, name, value)                             \
+    ngx_http_cargo_push_header(r, name, sizeof(name) - 1, value)
+
+ngx_int_t ngx_http_cargo_push_header(ngx_http_request_t *r, const char *name,
+    size_t len, ngx_str_t *value);
 void ngx_http_cargo_drop_header(ngx_http_request_t *r, const char *name);
 
 /* the one that was added last */

@@ -36,10 +36,7 @@ ngx_http_cargo_endpoint_number(ngx_http_request_t *r,
     switch (endpoint) {
 
     case NGX_HTTP_CARGO_INDEX:
-
-        /* the most common one, told by one byte */
-
-        return r->uri.data[r->uri.len - 1] == 'n' && ngx_http_cargo_is_config(r)
+        return ngx_http_cargo_is_config(r)
                ? NGX_HTTP_CARGO_NUMBER_CONFIG : NGX_HTTP_CARGO_NUMBER_INDEX;
 
     case NGX_HTTP_CARGO_DOWNLOAD:

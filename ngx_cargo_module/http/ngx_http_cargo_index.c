@@ -53,6 +53,12 @@ ngx_http_cargo_is_config(ngx_http_request_t *r)
 {
     ngx_str_t  path;
 
+    /* most requests are not, told by one byte */
+
+    if (r->uri.data[r->uri.len - 1] != 'n') {
+        return 0;
+    }
+
     path = ngx_http_cargo_uri_after(r, "/index/", 1);
 
     return path.len == sizeof("config.json") - 1
@@ -249,6 +255,8 @@ ngx_http_cargo_index_document(ngx_http_request_t *r)
 }
 
 
+/* what is not modified needs no date beside its tag (RFC 9110, 15.4.5) */
+
 static ngx_int_t
 ngx_http_cargo_index_headers(ngx_http_request_t *r,
     ngx_http_cargo_read_t *read)
@@ -257,17 +265,24 @@ ngx_http_cargo_index_headers(ngx_http_request_t *r,
 
     tag.data = read->thing.document.tag;
     tag.len = NGX_HTTP_CARGO_TAG;
-    date.data = read->thing.document.date;
-    date.len = NGX_HTTP_CARGO_DATE;
 
-    if (ngx_http_cargo_set_etag(r, &tag, read->gzip ? "-gzip" : "") != NGX_OK
-        || ngx_http_cargo_add_header(r, "Last-Modified", &date) != NGX_OK)
+    if (ngx_http_cargo_set_etag(r, &tag, read->gzip ? "-gzip" : "")
+        != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    r->headers_out.last_modified = ngx_http_cargo_last_header(r);
-    r->headers_out.last_modified_time = read->thing.modified;
+    if (!read->not_modified) {
+        date.data = read->thing.document.date;
+        date.len = NGX_HTTP_CARGO_DATE;
+
+        if (ngx_http_cargo_add_header(r, "Last-Modified", &date) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        r->headers_out.last_modified = ngx_http_cargo_last_header(r);
+        r->headers_out.last_modified_time = read->thing.modified;
+    }
 
     return ngx_http_cargo_cache_control(r, read->private,
                                         NGX_HTTP_CARGO_ASK_AGAIN);

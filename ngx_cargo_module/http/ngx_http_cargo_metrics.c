@@ -220,7 +220,7 @@ ngx_http_cargo_metrics_cache(ngx_http_cargo_text_t *text,
 
     ngx_http_cargo_number_of(text, "ngx_cargo_cache_hits_total",
         NGX_HTTP_CARGO_COUNTER,
-        "Entries of cargo_zone that were found; a read needs two or three.",
+        "Entries of cargo_zone that were found; a read needs one to three.",
         stats.hits);
     ngx_http_cargo_number_of(text, "ngx_cargo_cache_misses_total",
         NGX_HTTP_CARGO_COUNTER,

@@ -65,14 +65,14 @@ ngx_http_cargo_make_ctx(ngx_http_request_t *r)
         return ctx;
     }
 
-    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_cargo_ctx_t));
+    ctx = ngx_pcalloc(r->pool, sizeof(ngx_http_cargo_ctx_t));
+    cln = ctx ? ngx_pool_cleanup_add(r->pool, 0) : NULL;
+
     if (cln == NULL) {
         return NULL;
     }
 
-    ctx = cln->data;
-    ngx_memzero(ctx, sizeof(ngx_http_cargo_ctx_t));
-
+    cln->data = ctx;
     cln->handler = ngx_http_cargo_cleanup;
 
     ngx_http_set_ctx(r, ctx, ngx_http_cargo_module);

@@ -25,6 +25,7 @@ static ngx_int_t ngx_http_cargo_mask_request(ngx_http_request_t *r,
     ngx_str_t *secret);
 static ngx_uint_t ngx_http_cargo_shows(ngx_http_request_t *r,
     ngx_str_t *secret, ngx_str_t *uri);
+static ngx_uint_t ngx_http_cargo_within(ngx_str_t *part, ngx_str_t *whole);
 static void ngx_http_cargo_forget(ngx_http_request_t *r, ngx_int_t variable);
 static u_char *ngx_http_cargo_find(u_char *p, u_char *last,
     ngx_str_t *secret);
@@ -96,10 +97,17 @@ ngx_http_cargo_secret_early_handler(ngx_http_request_t *r)
 ngx_int_t
 ngx_http_cargo_secret_log_handler(ngx_http_request_t *r)
 {
+    u_char                      *line;
+    ngx_str_t                   *uri;
     ngx_http_cargo_main_conf_t  *mcf;
 
+    uri = &r->unparsed_uri;
+    line = r->request_line.data;
+
     if (ngx_http_cargo_mask_tokens(r, &r->request_line) != NGX_OK
-        || ngx_http_cargo_mask_tokens(r, &r->unparsed_uri) != NGX_OK)
+        || ((r->request_line.data != line
+             || !ngx_http_cargo_within(uri, &r->request_line))
+            && ngx_http_cargo_mask_tokens(r, uri) != NGX_OK))
     {
         ngx_str_null(&r->request_line);
         ngx_str_null(&r->unparsed_uri);
@@ -276,6 +284,16 @@ ngx_http_cargo_shows(ngx_http_request_t *r, ngx_str_t *secret, ngx_str_t *uri)
 }
 
 
+/* what is a part of what was looked through need not be looked through */
+
+static ngx_uint_t
+ngx_http_cargo_within(ngx_str_t *part, ngx_str_t *whole)
+{
+    return part->data >= whole->data
+           && part->data + part->len <= whole->data + whole->len;
+}
+
+
 static void
 ngx_http_cargo_forget(ngx_http_request_t *r, ngx_int_t variable)
 {
@@ -287,16 +305,29 @@ ngx_http_cargo_forget(ngx_http_request_t *r, ngx_int_t variable)
 static u_char *
 ngx_http_cargo_find(u_char *p, u_char *last, ngx_str_t *secret)
 {
+    size_t  n;
+
     if (secret->len < NGX_HTTP_CARGO_SECRET_MIN) {
         return NULL;
     }
 
-    /* not memmem(): it prepares itself for longer texts than these */
+    /*
+     * Not memmem(): it prepares itself for longer texts than these.  By the
+     * last byte, since that of a token's prefix is the rarest of it.
+     */
 
-    while ((size_t) (last - p) >= secret->len) {
-        p = memchr(p, secret->data[0], last - p - (secret->len - 1));
+    n = secret->len - 1;
 
-        if (p == NULL || ngx_memcmp(p, secret->data, secret->len) == 0) {
+    while ((size_t) (last - p) > n) {
+        p = memchr(p + n, secret->data[n], last - p - n);
+
+        if (p == NULL) {
+            return NULL;
+        }
+
+        p -= n;
+
+        if (ngx_memcmp(p, secret->data, n) == 0) {
             return p;
         }
 

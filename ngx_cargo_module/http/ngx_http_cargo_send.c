@@ -16,8 +16,8 @@ static ngx_str_t  ngx_http_cargo_lifetimes[][2] = {
 
 
 ngx_int_t
-ngx_http_cargo_add_header(ngx_http_request_t *r, const char *name,
-    ngx_str_t *value)
+ngx_http_cargo_push_header(ngx_http_request_t *r, const char *name,
+    size_t len, ngx_str_t *value)
 {
     ngx_table_elt_t  *h;
 
@@ -31,7 +31,7 @@ ngx_http_cargo_add_header(ngx_http_request_t *r, const char *name,
     h->next = NULL;
 #endif
     h->key.data = (u_char *) name;
-    h->key.len = ngx_strlen(name);
+    h->key.len = len;
     h->value = *value;
 
     return NGX_OK;

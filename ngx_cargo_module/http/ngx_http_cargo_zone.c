@@ -9,8 +9,26 @@
 #define NGX_HTTP_CARGO_TRIES  4
 
 
+/*
+ * Who asked last, and what he may: most of those who ask next are the same,
+ * and within a second another look would not even count as a use.
+ */
+typedef struct {
+    ngx_cargo_shm_t     *shm;           /* NULL: nobody */
+    time_t               fetched;
+    size_t               key_len;
+    u_char               key[CARGO_ZONE_KEY];
+    cargo_zone_value_t   value;
+    u_char               text[CARGO_ZONE_COPY];
+} ngx_http_cargo_last_t;
+
+
 static ngx_int_t ngx_http_cargo_zone_access(ngx_http_request_t *r,
     ngx_cargo_shm_t *shm, ngx_http_cargo_trust_e trust);
+static ngx_uint_t ngx_http_cargo_zone_is_last(ngx_cargo_shm_t *shm,
+    cargo_str_t key);
+static ngx_int_t ngx_http_cargo_zone_fetch_last(ngx_cargo_shm_t *shm,
+    cargo_zone_key_t *key);
 static ngx_uint_t ngx_http_cargo_zone_holds(ngx_cargo_shm_t *shm,
     cargo_zone_value_t *value, ngx_http_cargo_trust_e trust, time_t age);
 static time_t ngx_http_cargo_zone_age(ngx_cargo_shm_t *shm,
@@ -30,8 +48,10 @@ static void ngx_http_cargo_zone_release(ngx_cargo_shm_t *shm,
     cargo_zone_value_t *value, int body);
 
 
-/* of names and sentences, which are short */
+/* of sentences, which are short */
 static u_char  ngx_http_cargo_zone_text[CARGO_ZONE_COPY];
+
+static ngx_http_cargo_last_t  ngx_http_cargo_last;
 
 
 ngx_int_t
@@ -84,30 +104,37 @@ static ngx_int_t
 ngx_http_cargo_zone_access(ngx_http_request_t *r, ngx_cargo_shm_t *shm,
     ngx_http_cargo_trust_e trust)
 {
-    cargo_zone_value_t        value;
     ngx_http_cargo_key_t      key;
     ngx_http_cargo_ctx_t     *ctx;
+    ngx_http_cargo_last_t    *last;
     ngx_http_cargo_read_t    *read;
     ngx_http_cargo_access_t   access;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_cargo_module);
     read = &ctx->read;
+    last = &ngx_http_cargo_last;
 
-    if (ngx_http_cargo_key_access(&key, &read->question) != NGX_OK
-        || cargo_zone_fetch(&shm->zone, &key.zone, ngx_time(), 0,
-                            ngx_http_cargo_zone_text, &value)
-           != CARGO_OK)
+    if (ngx_http_cargo_key_access(&key, &read->question) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    /* an answer since then may be newer, which only matters to these */
+
+    if ((trust != NGX_HTTP_CARGO_TRUST_ALL
+         || read->question.kind == NGX_HTTP_CARGO_READ_CONFIG
+         || !ngx_http_cargo_zone_is_last(shm, key.zone.key))
+        && ngx_http_cargo_zone_fetch_last(shm, &key.zone) != NGX_OK)
     {
         return NGX_DECLINED;
     }
 
-    ngx_memcpy(&access, value.head, sizeof(ngx_http_cargo_access_t));
+    ngx_memcpy(&access, last->value.head, sizeof(ngx_http_cargo_access_t));
 
     if ((access.expires && access.expires <= ngx_time())
-        || !ngx_http_cargo_zone_holds(shm, &value, trust,
+        || !ngx_http_cargo_zone_holds(shm, &last->value, trust,
                           ngx_http_cargo_zone_age(shm, &read->question))
-        || ngx_http_cargo_zone_names(r, ngx_http_cargo_zone_text,
-                                     value.body_len[0], &access)
+        || ngx_http_cargo_zone_names(r, last->text, last->value.body_len[0],
+                                     &access)
            != NGX_OK)
     {
         return NGX_DECLINED;
@@ -125,6 +152,45 @@ ngx_http_cargo_zone_access(ngx_http_request_t *r, ngx_cargo_shm_t *shm,
     {
         (void) ngx_http_cargo_flight_join(r, 1);
     }
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_cargo_zone_is_last(ngx_cargo_shm_t *shm, cargo_str_t key)
+{
+    ngx_http_cargo_last_t  *last;
+
+    last = &ngx_http_cargo_last;
+
+    return last->shm == shm
+           && last->fetched == ngx_time()
+           && last->key_len == key.len
+           && ngx_memcmp(last->key, key.data, key.len) == 0
+           && cargo_zone_still(&shm->zone, &last->value);
+}
+
+
+static ngx_int_t
+ngx_http_cargo_zone_fetch_last(ngx_cargo_shm_t *shm, cargo_zone_key_t *key)
+{
+    ngx_http_cargo_last_t  *last;
+
+    last = &ngx_http_cargo_last;
+    last->shm = NULL;
+
+    if (cargo_zone_fetch(&shm->zone, key, ngx_time(), 0, last->text,
+                         &last->value)
+        != CARGO_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    last->shm = shm;
+    last->fetched = ngx_time();
+    last->key_len = key->key.len;
+    ngx_memcpy(last->key, key->key.data, key->key.len);
 
     return NGX_OK;
 }

@@ -12,6 +12,7 @@ static void test_round_trip(void **state);
 static void test_lengths(void **state);
 static void test_groups(void **state);
 static void test_generation_race(void **state);
+static void test_still(void **state);
 static void test_order(void **state);
 static void test_peek(void **state);
 static void test_too_large(void **state);
@@ -29,6 +30,7 @@ main(void)
         zone_test(test_lengths),
         zone_test(test_groups),
         zone_test(test_generation_race),
+        zone_test(test_still),
         zone_test(test_order),
         zone_test(test_peek),
         zone_test(test_too_large),
@@ -297,6 +299,44 @@ test_generation_race(void **state)
     assert_int_equal(zone_stats().entries, 1);
     assert_int_equal(zone_stats().refusals, 0);
     zone_assert_sound();
+}
+
+
+static void
+test_still(void **state)
+{
+    cargo_zone_key_t         key;
+    cargo_zone_value_t       kept;
+    cargo_zone_generation_t  taken;
+
+    (void) state;
+
+    key = zone_key("k", "registry", "crate");
+
+    cargo_zone_generation(&zone, &key, &taken);
+    assert_int_equal(zone_store_key(&key, &taken), CARGO_OK);
+    assert_int_equal(cargo_zone_fetch(&zone, &key, 1, -1, NULL, &kept),
+                     CARGO_OK);
+    assert_true(cargo_zone_still(&zone, &kept));
+
+    cargo_zone_invalidate(&zone, unit_str("nobody's"));
+    assert_true(cargo_zone_still(&zone, &kept));
+
+    /* it is about what was fetched, not about what is there now */
+
+    cargo_zone_invalidate(&zone, unit_str("crate"));
+    assert_false(cargo_zone_still(&zone, &kept));
+
+    cargo_zone_generation(&zone, &key, &taken);
+    assert_int_equal(zone_store_key(&key, &taken), CARGO_OK);
+    assert_false(cargo_zone_still(&zone, &kept));
+
+    assert_int_equal(cargo_zone_fetch(&zone, &key, 1, -1, NULL, &kept),
+                     CARGO_OK);
+    assert_true(cargo_zone_still(&zone, &kept));
+
+    cargo_zone_invalidate_all(&zone);
+    assert_false(cargo_zone_still(&zone, &kept));
 }
 
 

@@ -13,6 +13,9 @@ use Time::HiRes ();
 
 use Test::Cargo;
 
+# answered by plain nginx without looking at anything
+use constant NOT_MODIFIED => '/not-modified';
+
 # %%affinity%% and so on are filled in here, the rest by Test::Cargo::Nginx.
 
 my $COMMON = <<'CONF';
@@ -84,6 +87,7 @@ my $PLAIN = <<'CONF';
         root  %%dir%%/files;
 
         location /index/ { gzip_static on; }
+        location = %%not_modified%% { return 304; }
     }
 CONF
 
@@ -117,7 +121,8 @@ sub plain {
 
     local $ENV{TEST_NGINX_STATIC} = 1;
 
-    my $servers = $PLAIN =~ s/%%listen%%/$LISTEN/r;
+    my $servers = $PLAIN =~ s/%%listen%%/$LISTEN/r
+                         =~ s/%%not_modified%%/NOT_MODIFIED/er;
 
     return $class->_start($servers, $options{cpu});
 }
@@ -250,7 +255,7 @@ C<port('tls')> the same by TLS and HTTP/2, C<port(NAME)> another registry.
 =head2 plain(cpu => N)
 
 Starts one that serves C<files> of its directory, at C<port()> and
-C<port('tls')>.
+C<port('tls')>, and answers C<NOT_MODIFIED> with 304.
 
 =head2 restart, cpu_time, memory, complaints
 
