@@ -33,6 +33,7 @@
 #include "ngx_cargo_pg.h"
 #include "ngx_cargo_shm.h"
 #include "ngx_cargo_snapshot.h"
+#include "ngx_cargo_threads.h"
 
 #include "ngx_http_cargo_read.h"
 

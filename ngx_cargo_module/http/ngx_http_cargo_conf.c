@@ -27,8 +27,6 @@ static ngx_str_t  ngx_http_cargo_default_base_url =
 
 static ngx_str_t  ngx_http_cargo_default_zone = ngx_string("cargo:16m");
 
-static ngx_str_t  ngx_http_cargo_default_thread_pool = ngx_string("default");
-
 
 char *
 ngx_http_cargo_index_alias(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
@@ -370,20 +368,6 @@ ngx_http_cargo_merge_endpoint(ngx_conf_t *cf, ngx_http_cargo_loc_conf_t *conf,
 
     } else {
         return NGX_CONF_OK;
-    }
-
-    /* uploads and the store are checked there, long documents compressed */
-
-    if ((conf->endpoint == NGX_HTTP_CARGO_API
-         || conf->endpoint == NGX_HTTP_CARGO_INDEX
-         || conf->endpoint == NGX_HTTP_CARGO_STATUS)
-        && conf->thread_pool == NULL)
-    {
-        conf->thread_pool = ngx_thread_pool_add(cf,
-                                       &ngx_http_cargo_default_thread_pool);
-        if (conf->thread_pool == NULL) {
-            return NGX_CONF_ERROR;
-        }
     }
 
     return ngx_http_cargo_check_endpoint(cf, conf);

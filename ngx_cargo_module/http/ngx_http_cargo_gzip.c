@@ -165,7 +165,7 @@ ngx_http_cargo_gzip_later(ngx_http_request_t *r, ngx_http_cargo_gzip_t *gzip)
     if (copy->body.data == NULL
         || copy->gzip.data == NULL
         || ngx_http_cargo_key_thing(&copy->key, &read->question) != NGX_OK
-        || ngx_thread_task_post(lcf->thread_pool, task) != NGX_OK)
+        || ngx_cargo_threads_post(lcf->thread_pool, task) != NGX_OK)
     {
         ngx_destroy_pool(pool);
         return;

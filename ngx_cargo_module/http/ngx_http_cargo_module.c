@@ -373,6 +373,7 @@ ngx_http_cargo_init_process(ngx_cycle_t *cycle)
     }
 
     ngx_cargo_metrics_claim(mcf->metrics);
+    ngx_cargo_threads_init(cycle);
 
     if (ngx_cargo_pg_init_worker(cycle, &mcf->pg, ngx_cargo_metrics)
         != NGX_OK)
@@ -400,6 +401,7 @@ ngx_http_cargo_exit_process(ngx_cycle_t *cycle)
     mcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_cargo_module);
 
     if (mcf && mcf->conninfo.data) {
+        ngx_cargo_threads_exit();
         ngx_cargo_snapshot_exit();
         ngx_cargo_pg_exit_worker();
         ngx_cargo_metrics_release();

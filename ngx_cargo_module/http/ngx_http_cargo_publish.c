@@ -312,7 +312,7 @@ ngx_http_cargo_publish_post(ngx_http_request_t *r, ngx_http_cargo_ctx_t *ctx)
     task->event.data = r;
     task->event.log = r->connection->log;
 
-    if (ngx_thread_task_post(lcf->thread_pool, task) != NGX_OK) {
+    if (ngx_cargo_threads_post(lcf->thread_pool, task) != NGX_OK) {
         return ngx_http_cargo_refuse(r, NGX_HTTP_SERVICE_UNAVAILABLE,
                                      "too many uploads are being checked; "
                                      "try again in a moment");

@@ -281,7 +281,7 @@ ngx_http_cargo_ready_store(ngx_http_request_t *r)
     task->event.log = ngx_cycle->log;
 
     ngx_http_cargo_store_since = ngx_current_msec;
-    ngx_http_cargo_store_busy = (ngx_thread_task_post(lcf->thread_pool, task)
+    ngx_http_cargo_store_busy = (ngx_cargo_threads_post(lcf->thread_pool, task)
                                  == NGX_OK);
 }
 
