@@ -250,7 +250,7 @@ sub etag_follows_the_content {
     publish('tagged', '1.0.0');
     my $first = $etag->();
 
-    like($first, qr/^"[0-9a-f]{32}"$/, 'a strong tag of ASCII');
+    like($first, qr/^"[\w-]{16}"$/a, 'a strong tag of ASCII');
     is($etag->(), $first, 'the same document has the same tag');
 
     publish('tagged', '1.0.1');

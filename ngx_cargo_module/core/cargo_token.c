@@ -99,35 +99,10 @@ cargo_token_wellformed(cargo_str_t token)
 }
 
 
-/* a context that has its algorithm costs a third of one that looks for it */
-
 int
 cargo_token_hash(cargo_str_t token, unsigned char *hash)
 {
-    int                 rc;
-    static EVP_MD_CTX  *ctx;
-
-    if (ctx == NULL) {
-        ctx = EVP_MD_CTX_new();
-
-        if (ctx == NULL || EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) != 1) {
-            EVP_MD_CTX_free(ctx);
-            ctx = NULL;
-            return -1;
-        }
-    }
-
-    rc = EVP_DigestUpdate(ctx, token.data, token.len) == 1
-         && EVP_DigestFinal_ex(ctx, hash, NULL) == 1;
-
-    /* ready for the next one, and nothing of this one left in it */
-
-    if (EVP_DigestInit_ex(ctx, NULL, NULL) != 1 || !rc) {
-        EVP_MD_CTX_free(ctx);
-        ctx = NULL;
-    }
-
-    return rc ? 0 : -1;
+    return cargo_sha256(token, hash);
 }
 
 

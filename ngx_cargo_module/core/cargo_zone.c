@@ -136,6 +136,15 @@ cargo_zone_generation(cargo_zone_t *zone, const cargo_zone_key_t *key,
 
 
 void
+cargo_zone_generation_without(cargo_zone_generation_t *generation,
+    size_t group)
+{
+    /* that of CARGO_ZONE_SLOT_NONE, as it was made */
+    generation->values[group] = 0;
+}
+
+
+void
 cargo_zone_invalidate(cargo_zone_t *zone, cargo_str_t group)
 {
     cargo_zone_next_generation(zone, cargo_zone_slot(zone, group));

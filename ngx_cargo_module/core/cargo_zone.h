@@ -179,6 +179,10 @@ cargo_rc_t cargo_zone_copy(cargo_zone_t *zone, cargo_zone_value_t *value,
 void cargo_zone_generation(cargo_zone_t *zone, const cargo_zone_key_t *key,
     cargo_zone_generation_t *generation);
 
+/* makes of it what a key without this group would have been given */
+void cargo_zone_generation_without(cargo_zone_generation_t *generation,
+    size_t group);
+
 /*
  * Stores or replaces an entry.  CARGO_REFUSED: a group was invalidated since
  * the generation was taken, key or head is too long, the bodies take more

@@ -6,7 +6,7 @@
 
 
 #define CARGO_SNAPSHOT_MAGIC    "cargo\r\n\x1a"
-#define CARGO_SNAPSHOT_VERSION  1
+#define CARGO_SNAPSHOT_VERSION  2
 
 #define CARGO_SNAPSHOT_CRC      4
 

@@ -1,8 +1,6 @@
 
 #include "ngx_http_cargo.h"
 
-#include <openssl/evp.h>
-
 
 /*
  * What the database says: taken apart, and put into the cache.
@@ -34,8 +32,9 @@ static void ngx_http_cargo_fill_thing(ngx_cargo_shm_t *shm,
 static void ngx_http_cargo_fill_access(ngx_cargo_shm_t *shm,
     ngx_http_cargo_question_t *q, cargo_zone_generation_t *generation,
     time_t asked, ngx_http_cargo_said_t *said);
-static int64_t ngx_http_cargo_touched(ngx_cargo_shm_t *shm,
-    ngx_http_cargo_question_t *q, ngx_http_cargo_key_t *key, time_t asked);
+static ngx_uint_t ngx_http_cargo_is_known(ngx_cargo_shm_t *shm,
+    ngx_http_cargo_question_t *q, ngx_http_cargo_key_t *key, time_t asked,
+    ngx_http_cargo_said_t *said, ngx_str_t *body);
 static void ngx_http_cargo_fill_sight(ngx_cargo_shm_t *shm,
     ngx_http_cargo_question_t *q, cargo_zone_generation_t *generation,
     time_t asked, ngx_http_cargo_said_t *said);
@@ -92,8 +91,9 @@ static void
 ngx_http_cargo_said_thing(ngx_cargo_pg_job_t *job, ngx_http_cargo_read_e kind,
     ngx_http_cargo_said_t *said)
 {
-    u_char                   hash[EVP_MAX_MD_SIZE];
-    ngx_str_t                checksum;
+    u_char                   hash[CARGO_TOKEN_HASH];
+    ngx_str_t                checksum, src, tag;
+    cargo_str_t              document;
     ngx_http_cargo_thing_t  *thing;
 
     thing = &said->thing;
@@ -112,17 +112,20 @@ ngx_http_cargo_said_thing(ngx_cargo_pg_job_t *job, ngx_http_cargo_read_e kind,
         thing->modified = ngx_http_cargo_number(job,
                                                NGX_HTTP_CARGO_COLUMN_MODIFIED);
 
-        if (EVP_Digest(said->body.data, said->body.len, hash, NULL,
-                       EVP_sha256(), NULL)
-            != 1)
-        {
+        document.data = said->body.data;
+        document.len = said->body.len;
+
+        if (cargo_sha256(document, hash) == -1) {
             said->status = NGX_HTTP_INTERNAL_SERVER_ERROR;
             said->body.len = 0;
             return;
         }
 
-        (void) ngx_hex_dump(thing->document.tag, hash,
-                            NGX_HTTP_CARGO_TAG / 2);
+        src.data = hash;
+        src.len = NGX_HTTP_CARGO_TAG_HASH;
+        tag.data = thing->document.tag;
+        ngx_encode_base64url(&tag, &src);
+
         (void) ngx_http_time(thing->document.date, thing->modified);
 
         return;
@@ -254,35 +257,52 @@ ngx_http_cargo_fill_access(ngx_cargo_shm_t *shm, ngx_http_cargo_question_t *q,
     ngx_str_null(&none);
 
     ngx_http_cargo_key_groups(&key, q);
-    said->access.touched = ngx_http_cargo_touched(shm, q, &key, asked);
+
+    if (ngx_http_cargo_is_known(shm, q, &key, asked, said, &body)) {
+        return;
+    }
 
     ngx_http_cargo_store(shm, &key, generation, asked, &said->access,
                          sizeof(ngx_http_cargo_access_t), &body, &none);
 }
 
 
-/* of the three functions only cargo.index_config() notes the token's use */
+/*
+ * Of the three functions only cargo.index_config() notes the token's use.  All
+ * of a batch say the same of the caller: the first is enough in a second.
+ */
 
-static int64_t
-ngx_http_cargo_touched(ngx_cargo_shm_t *shm, ngx_http_cargo_question_t *q,
-    ngx_http_cargo_key_t *key, time_t asked)
+static ngx_uint_t
+ngx_http_cargo_is_known(ngx_cargo_shm_t *shm, ngx_http_cargo_question_t *q,
+    ngx_http_cargo_key_t *key, time_t asked, ngx_http_cargo_said_t *said,
+    ngx_str_t *body)
 {
     cargo_zone_value_t        value;
-    ngx_http_cargo_access_t  *access;
+    ngx_http_cargo_access_t   known;
+    static u_char             text[CARGO_ZONE_COPY];
 
     if (q->kind == NGX_HTTP_CARGO_READ_CONFIG) {
-        return asked;
+        said->access.touched = asked;
+        return 0;
     }
 
-    if (cargo_zone_peek(&shm->zone, &key->zone, ngx_time(), -1, NULL, &value)
+    said->access.touched = 0;
+
+    if (cargo_zone_peek(&shm->zone, &key->zone, ngx_time(), 0, text, &value)
         != CARGO_OK)
     {
         return 0;
     }
 
-    access = (ngx_http_cargo_access_t *) (void *) value.head;
+    ngx_memcpy(&known, value.head, sizeof(ngx_http_cargo_access_t));
+    said->access.touched = known.touched;
 
-    return access->touched;
+    return value.stored == asked
+           && ngx_memcmp(&known, &said->access,
+                         sizeof(ngx_http_cargo_access_t))
+              == 0
+           && value.body_len[0] == body->len
+           && ngx_memcmp(text, body->data, body->len) == 0;
 }
 
 

@@ -234,29 +234,33 @@ ngx_http_cargo_generations(ngx_cargo_shm_t *shm, ngx_http_cargo_question_t *q,
         return NGX_DECLINED;
     }
 
-    ngx_http_cargo_key_groups(&key, q);
-    cargo_zone_generation(&shm->zone, &key.zone, &generations->access);
-
-    generations->thing = generations->access;
-    generations->sight = generations->access;
-
     if (q->kind == NGX_HTTP_CARGO_READ_CONFIG) {
+        ngx_http_cargo_key_groups(&key, q);
+        cargo_zone_generation(&shm->zone, &key.zone, &generations->access);
+
+        generations->thing = generations->access;
+        generations->sight = generations->access;
+
         return NGX_OK;
     }
 
-    if (ngx_http_cargo_key_thing(&key, q) != NGX_OK) {
+    if (ngx_http_cargo_key_thing(&key, q) != NGX_OK
+        || ngx_http_cargo_key_sight(&key, q) != NGX_OK)
+    {
         return NGX_DECLINED;
     }
 
-    ngx_http_cargo_key_groups(&key, q);
-    cargo_zone_generation(&shm->zone, &key.zone, &generations->thing);
-
-    if (ngx_http_cargo_key_sight(&key, q) != NGX_OK) {
-        return NGX_DECLINED;
-    }
+    /* the sight depends on all groups, the others each on a part of them */
 
     ngx_http_cargo_key_groups(&key, q);
     cargo_zone_generation(&shm->zone, &key.zone, &generations->sight);
+
+    generations->access = generations->sight;
+    cargo_zone_generation_without(&generations->access, 2);
+
+    generations->thing = generations->sight;
+    cargo_zone_generation_without(&generations->thing, 0);
+    cargo_zone_generation_without(&generations->thing, 1);
 
     return NGX_OK;
 }

@@ -37,7 +37,13 @@
 #include "ngx_cargo_shm.h"
 
 
-#define NGX_HTTP_CARGO_TAG      32      /* hex digits of SHA-256, cut */
+/*
+ * The first bytes of SHA-256, and base64url of them, since over HTTP/2
+ * each character of a tag is coded bit by bit, twice in a 304.
+ */
+#define NGX_HTTP_CARGO_TAG_HASH  12
+#define NGX_HTTP_CARGO_TAG       16
+
 #define NGX_HTTP_CARGO_DATE     (sizeof("Mon, 28 Sep 1970 06:00:00 GMT") - 1)
 
 /* longer ones are no registry's, no version's, and not cached */

@@ -43,7 +43,8 @@ static ngx_uint_t ngx_http_cargo_snapshot_thing(
     cargo_snapshot_entry_t *entry, ngx_http_cargo_read_e kind);
 static ngx_uint_t ngx_http_cargo_snapshot_sight(
     cargo_snapshot_entry_t *entry);
-static ngx_uint_t ngx_http_cargo_snapshot_hex(u_char *p, size_t len);
+static ngx_uint_t ngx_http_cargo_snapshot_tag(u_char *p);
+static ngx_uint_t ngx_http_cargo_snapshot_hex(u_char *p);
 
 
 static ngx_cargo_snapshot_t  ngx_http_cargo_snapshot = {
@@ -314,7 +315,6 @@ static ngx_uint_t
 ngx_http_cargo_snapshot_thing(cargo_snapshot_entry_t *entry,
     ngx_http_cargo_read_e kind)
 {
-    size_t                   hex;
     const u_char            *p;
     uint64_t                 modified, version_id, status;
     ngx_http_cargo_thing_t  *thing;
@@ -343,15 +343,15 @@ ngx_http_cargo_snapshot_thing(cargo_snapshot_entry_t *entry,
         return entry->bodies[1].len == 0;
     }
 
-    hex = NGX_CARGO_BLOB_HEX;
-
     if (kind == NGX_HTTP_CARGO_READ_DOCUMENT) {
-        hex = NGX_HTTP_CARGO_TAG;
         (void) ngx_http_time(thing->document.date, thing->modified);
+
+        return status == NGX_HTTP_OK
+               && ngx_http_cargo_snapshot_tag(thing->document.tag);
     }
 
     return status == NGX_HTTP_OK
-           && ngx_http_cargo_snapshot_hex(thing->checksum, hex);
+           && ngx_http_cargo_snapshot_hex(thing->checksum);
 }
 
 
@@ -370,14 +370,33 @@ ngx_http_cargo_snapshot_sight(cargo_snapshot_entry_t *entry)
 }
 
 
-/* it becomes a part of a path */
+/* it becomes a part of a header */
 
 static ngx_uint_t
-ngx_http_cargo_snapshot_hex(u_char *p, size_t len)
+ngx_http_cargo_snapshot_tag(u_char *p)
 {
     size_t  i;
 
-    for (i = 0; i < len; i++) {
+    for (i = 0; i < NGX_HTTP_CARGO_TAG; i++) {
+        if (!((p[i] >= '0' && p[i] <= '9') || (p[i] >= 'a' && p[i] <= 'z')
+              || (p[i] >= 'A' && p[i] <= 'Z') || p[i] == '-' || p[i] == '_'))
+        {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+/* it becomes a part of a path */
+
+static ngx_uint_t
+ngx_http_cargo_snapshot_hex(u_char *p)
+{
+    size_t  i;
+
+    for (i = 0; i < NGX_CARGO_BLOB_HEX; i++) {
         if (!((p[i] >= '0' && p[i] <= '9') || (p[i] >= 'a' && p[i] <= 'f'))) {
             return 0;
         }
