@@ -50,6 +50,10 @@ ngx_http_cargo_publish(ngx_http_request_t *r)
         return rc;
     }
 
+    if (ngx_http_cargo_writer_known(r) == NGX_OK) {
+        return ngx_http_cargo_publish_read(r);
+    }
+
     ngx_str_set(&action, "publish");
 
     params[0] = &action;
@@ -69,6 +73,8 @@ ngx_http_cargo_publish_authenticated(ngx_http_request_t *r,
         ngx_http_cargo_refuse_answer(r, answer);
         return;
     }
+
+    ngx_http_cargo_writer_keep(r);
 
     rc = ngx_http_cargo_publish_read(r);
 
