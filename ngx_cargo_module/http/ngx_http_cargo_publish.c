@@ -9,7 +9,8 @@
 /*
  * The way of a publish: token -> body into a file -> thread (split, check,
  * store) -> cargo.publish() -> answer.  The token is looked at before a byte
- * of the body is read, so that "Expect: 100-continue" saves a refused upload.
+ * of the body is read, so that "Expect: 100-continue" saves a refused upload;
+ * not once more of who was let in a moment ago.
  */
 
 
