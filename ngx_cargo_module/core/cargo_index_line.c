@@ -46,8 +46,6 @@ static int cargo_index_needs_second(const cargo_index_features_t *features,
 static int cargo_index_feature_order(const void *name, const void *feature);
 static json_t *cargo_index_features(const cargo_index_features_t *features,
     int second);
-static cargo_str_t cargo_index_dump(cargo_arena_t *arena, const json_t *object,
-    size_t room);
 
 
 cargo_rc_t
@@ -111,7 +109,7 @@ cargo_index_head(cargo_arena_t *arena, json_t *object, const json_t *release,
 
     len = sizeof(CARGO_YANKED) - 1;
 
-    *head = cargo_index_dump(arena, object, len);
+    *head = cargo_json_dump(arena, object, len);
     if (head->data == NULL) {
         return CARGO_NO_MEMORY;
     }
@@ -152,7 +150,7 @@ cargo_index_tail(cargo_arena_t *arena, json_t *object, const json_t *release,
         return CARGO_NO_MEMORY;
     }
 
-    *tail = cargo_index_dump(arena, object, 0);
+    *tail = cargo_json_dump(arena, object, 0);
     if (tail->data == NULL) {
         return CARGO_NO_MEMORY;
     }
@@ -403,31 +401,4 @@ cargo_index_features(const cargo_index_features_t *features, int second)
     }
 
     return object;
-}
-
-
-/* room: for so many bytes more than the text has */
-
-static cargo_str_t
-cargo_index_dump(cargo_arena_t *arena, const json_t *object, size_t room)
-{
-    size_t       size;
-    cargo_str_t  text = { 0, NULL };
-
-    size = json_dumpb(object, NULL, 0, JSON_COMPACT);
-    if (size == 0) {
-        return text;
-    }
-
-    text.data = cargo_arena_alloc(arena, size + room);
-
-    if (text.data) {
-        text.len = json_dumpb(object, (char *) text.data, size, JSON_COMPACT);
-    }
-
-    if (text.len != size) {
-        text.data = NULL;
-    }
-
-    return text;
 }

@@ -2,6 +2,9 @@
 #include "cargo_json.h"
 
 
+#define CARGO_JSON_SHORT  960
+
+
 static json_t *cargo_json_member(const cargo_json_place_t *place,
     const char *key);
 
@@ -161,6 +164,38 @@ cargo_json_of_text(cargo_str_t text)
     }
 
     return json_stringn((const char *) text.data, text.len);
+}
+
+
+/* most are short: what is long is written twice, what is not only once */
+
+cargo_str_t
+cargo_json_dump(cargo_arena_t *arena, const json_t *value, size_t room)
+{
+    size_t       size, len;
+    cargo_str_t  text = { 0, NULL };
+
+    len = CARGO_JSON_SHORT;
+
+    do {
+        size = len;
+
+        text.data = cargo_arena_alloc(arena, size + room);
+        if (text.data == NULL) {
+            return text;
+        }
+
+        len = json_dumpb(value, (char *) text.data, size, JSON_COMPACT);
+
+    } while (len > size);
+
+    text.len = len;
+
+    if (len == 0) {
+        text.data = NULL;
+    }
+
+    return text;
 }
 
 

@@ -60,5 +60,12 @@ cargo_rc_t cargo_json_append(json_t *array, json_t *value);
 /* a JSON string, or null when text.data is NULL; NULL: no memory */
 json_t *cargo_json_of_text(cargo_str_t text);
 
+/*
+ * The text of an object or array, without spaces, with room for so many bytes
+ * more behind it.  data is NULL when there is no memory.
+ */
+cargo_str_t cargo_json_dump(cargo_arena_t *arena, const json_t *value,
+    size_t room);
+
 
 #endif /* CARGO_JSON_H */

@@ -3,8 +3,7 @@
 
 #include <inttypes.h>
 #include <string.h>
-
-#include <openssl/rand.h>
+#include <sys/random.h>
 
 #include "cargo_siphash.h"
 
@@ -90,7 +89,9 @@ cargo_paths_create(cargo_arena_t *arena, cargo_str_t root, uint64_t max)
         return NULL;
     }
 
-    if (RAND_bytes(paths->key, sizeof(paths->key)) != 1) {
+    /* OpenSSL would make a generator for the thread, and seed it, for this */
+
+    if (getentropy(paths->key, sizeof(paths->key)) != 0) {
         return NULL;
     }
 

@@ -7,8 +7,6 @@
 
 static cargo_rc_t cargo_render_sort_key(cargo_arena_t *arena,
     json_t *release, cargo_error_t *error);
-static cargo_str_t cargo_render_json(cargo_arena_t *arena,
-    const json_t *release);
 
 
 cargo_rc_t
@@ -30,12 +28,19 @@ cargo_release_render(cargo_arena_t *arena, json_t *release,
         return rc;
     }
 
-    rendered->json = cargo_render_json(arena, release);
+    rendered->json = cargo_json_dump(arena, release, 1);
     rendered->head = cargo_arena_copy(arena, head.data, head.len);
     rendered->tail = cargo_arena_copy(arena, tail.data, tail.len);
 
-    return rendered->json.data && rendered->head.data && rendered->tail.data
-           ? CARGO_OK : CARGO_NO_MEMORY;
+    if (rendered->json.data == NULL
+        || rendered->head.data == NULL || rendered->tail.data == NULL)
+    {
+        return CARGO_NO_MEMORY;
+    }
+
+    rendered->json.data[rendered->json.len] = '\0';
+
+    return CARGO_OK;
 }
 
 
@@ -58,33 +63,4 @@ cargo_render_sort_key(cargo_arena_t *arena, json_t *release,
     return key.data ? cargo_json_put(release, "sort_key",
                                      cargo_json_of_text(key))
                     : CARGO_NO_MEMORY;
-}
-
-
-static cargo_str_t
-cargo_render_json(cargo_arena_t *arena, const json_t *release)
-{
-    size_t       size;
-    cargo_str_t  text = { 0, NULL };
-
-    size = json_dumpb(release, NULL, 0, JSON_COMPACT);
-    if (size == 0) {
-        return text;
-    }
-
-    text.data = cargo_arena_alloc(arena, size + 1);
-
-    if (text.data
-        && json_dumpb(release, (char *) text.data, size, JSON_COMPACT)
-           != size)
-    {
-        text.data = NULL;
-    }
-
-    if (text.data) {
-        text.data[size] = '\0';
-        text.len = size;
-    }
-
-    return text;
 }

@@ -230,6 +230,7 @@ typedef struct {
     ngx_http_cargo_read_t        read;
 
     /* publish */
+    ngx_http_cargo_writer_t     *writer;
     ngx_cargo_blob_upload_t     *upload;
     ngx_http_event_handler_pt    read_body;
 

@@ -11,6 +11,8 @@ _Static_assert(NGX_HTTP_CARGO_VERSION
                "a key has room for all parts of a file's name");
 
 
+static ngx_int_t ngx_http_cargo_key_caller(ngx_http_cargo_key_t *key,
+    u_char kind, ngx_http_cargo_question_t *q);
 static u_char *ngx_http_cargo_key_begin(ngx_http_cargo_key_t *key, u_char kind,
     ngx_str_t *registry);
 static u_char *ngx_http_cargo_key_part(u_char *p, ngx_str_t *part);
@@ -74,19 +76,15 @@ ngx_int_t
 ngx_http_cargo_key_access(ngx_http_cargo_key_t *key,
     ngx_http_cargo_question_t *q)
 {
-    u_char  *p;
+    return ngx_http_cargo_key_caller(key, 'a', q);
+}
 
-    if (q->registry.len > NGX_HTTP_CARGO_PART
-        || q->credential.len > NGX_HTTP_CARGO_CREDENTIAL)
-    {
-        return NGX_DECLINED;
-    }
 
-    p = ngx_http_cargo_key_begin(key, 'a', &q->registry);
-    p = ngx_http_cargo_key_part(p, &q->credential);
-    ngx_http_cargo_key_end(key, p);
-
-    return NGX_OK;
+ngx_int_t
+ngx_http_cargo_key_writer(ngx_http_cargo_key_t *key,
+    ngx_http_cargo_question_t *q)
+{
+    return ngx_http_cargo_key_caller(key, 'w', q);
 }
 
 
@@ -155,12 +153,12 @@ ngx_http_cargo_key_groups(ngx_http_cargo_key_t *key,
 
     /* what is too long has no key */
 
-    if (kind == 'a' || kind == 's') {
+    if (kind == 'a' || kind == 's' || kind == 'w') {
         (void) ngx_http_cargo_group_registry(key, &q->registry, &groups[0]);
         groups[1] = ngx_http_cargo_group_all;
     }
 
-    if (kind != 'a') {
+    if (kind != 'a' && kind != 'w') {
         (void) ngx_http_cargo_group_crate(key, &q->registry, &q->crate,
                                           &groups[2]);
     }
@@ -261,6 +259,26 @@ ngx_http_cargo_generations(ngx_cargo_shm_t *shm, ngx_http_cargo_question_t *q,
     generations->thing = generations->sight;
     cargo_zone_generation_without(&generations->thing, 0);
     cargo_zone_generation_without(&generations->thing, 1);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_cargo_key_caller(ngx_http_cargo_key_t *key, u_char kind,
+    ngx_http_cargo_question_t *q)
+{
+    u_char  *p;
+
+    if (q->registry.len > NGX_HTTP_CARGO_PART
+        || q->credential.len > NGX_HTTP_CARGO_CREDENTIAL)
+    {
+        return NGX_DECLINED;
+    }
+
+    p = ngx_http_cargo_key_begin(key, kind, &q->registry);
+    p = ngx_http_cargo_key_part(p, &q->credential);
+    ngx_http_cargo_key_end(key, p);
 
     return NGX_OK;
 }

@@ -9,7 +9,8 @@
 /*
  * The way of a publish: token -> body into a file -> thread (split, check,
  * store) -> cargo.publish() -> answer.  The token is looked at before a byte
- * of the body is read, so that "Expect: 100-continue" saves a refused upload.
+ * of the body is read, so that "Expect: 100-continue" saves a refused upload;
+ * not once more of who was let in a moment ago.
  */
 
 
@@ -50,6 +51,10 @@ ngx_http_cargo_publish(ngx_http_request_t *r)
         return rc;
     }
 
+    if (ngx_http_cargo_writer_known(r) == NGX_OK) {
+        return ngx_http_cargo_publish_read(r);
+    }
+
     ngx_str_set(&action, "publish");
 
     params[0] = &action;
@@ -69,6 +74,8 @@ ngx_http_cargo_publish_authenticated(ngx_http_request_t *r,
         ngx_http_cargo_refuse_answer(r, answer);
         return;
     }
+
+    ngx_http_cargo_writer_keep(r);
 
     rc = ngx_http_cargo_publish_read(r);
 

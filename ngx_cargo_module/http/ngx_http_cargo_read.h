@@ -4,13 +4,14 @@
  * it is in step with the database, else from the database, which is asked
  * once for all who ask the same at the same time.
  *
- * Four kinds of entries, by the first byte of their keys, whose parts are
+ * Five kinds of entries, by the first byte of their keys, whose parts are
  * separated by NUL:
  *
  *   a  registry, credential                 may it read here, as whom
  *   d  registry, name in the index          a document, or that there is none
  *   f  registry, crate, version             a file, or that there is none
  *   s  registry, credential, crate          does it see the crate
+ *   w  registry, credential                 it may write, or could just now
  *
  * What a read needs is an "a", then a "d" or an "f", and when that is
  * restricted or the credential is limited, an "s".  Names in keys are as the
@@ -152,6 +153,7 @@ typedef struct {
 
 
 typedef struct ngx_http_cargo_flight_s  ngx_http_cargo_flight_t;
+typedef struct ngx_http_cargo_writer_s  ngx_http_cargo_writer_t;
 
 typedef void (*ngx_http_cargo_read_pt)(ngx_http_request_t *r);
 
@@ -232,6 +234,8 @@ ngx_int_t ngx_http_cargo_key_thing(ngx_http_cargo_key_t *key,
     ngx_http_cargo_question_t *q);
 ngx_int_t ngx_http_cargo_key_sight(ngx_http_cargo_key_t *key,
     ngx_http_cargo_question_t *q);
+ngx_int_t ngx_http_cargo_key_writer(ngx_http_cargo_key_t *key,
+    ngx_http_cargo_question_t *q);
 
 /* the groups of what begins with the byte that the key does */
 void ngx_http_cargo_key_groups(ngx_http_cargo_key_t *key,
@@ -300,6 +304,16 @@ ngx_uint_t ngx_http_cargo_not_modified(ngx_http_request_t *r, ngx_str_t *tag,
 
 /* whether the client takes a gzip form */
 ngx_uint_t ngx_http_cargo_takes_gzip(ngx_http_request_t *r);
+
+
+/* ngx_http_cargo_writer.c */
+
+/*
+ * NGX_OK: the caller was let in to publish a moment ago; account and token
+ * name are set.  Else he has to be asked for, and kept when he is let in.
+ */
+ngx_int_t ngx_http_cargo_writer_known(ngx_http_request_t *r);
+void ngx_http_cargo_writer_keep(ngx_http_request_t *r);
 
 
 #endif /* NGX_HTTP_CARGO_READ_H */
