@@ -42,10 +42,10 @@ comment on function cargo_store.wanted_words(text) is
 
 
 -- What the five below have in common: of the crates that the caller sees, and
--- that are among the ids if these are not null, the first five thousand that
--- an index of words or letters gives; if these are all, the 500 most popular of
+-- that are among the ids if these are not null, those that an index of words or
+-- letters gives; if these are fewer than ten thousand, the 500 most popular of
 -- them.  If there are more, the crates are asked in the order of popularity,
--- and 500 are found soon.  The plans are not left to guesses: "+ 0" and
+-- and 500 are found soon: of 200,000, both ways look at ten thousand at most.  The plans are not left to guesses: "+ 0" and
 -- "is true" keep the planner from the other index, and a plan is made for the
 -- caller at hand, so that it asks nothing about those who see everything.
 
@@ -61,23 +61,18 @@ set plan_cache_mode = force_custom_plan
 as $$
 declare
     number bigint;
-    ids    bigint[];
 begin
-    with m as materialized (
-        select c.id, c.popularity
-          from crates c
-         where c.registry_id = (access.settings).id
-           and c.canonical_name >= wanted
-           and c.canonical_name < wanted || '~'
-           and sees(c, access)
-           and (among is null or c.id = any (among))
-         limit 5000)
-    select (select count(*) from m),
-           array(select m.id from m order by m.popularity desc limit 500)
-      into number, ids;
+    -- the index alone says whether there are so many
+    select count(*) into number
+      from (select
+              from crates c
+             where c.registry_id = (access.settings).id
+               and c.canonical_name >= wanted
+               and c.canonical_name < wanted || '~'
+             limit 10000) m;
 
-    if number = 5000 then
-        ids := array(
+    if number = 10000 then
+        return array(
             select c.id
               from crates c
              where starts_with(c.canonical_name, wanted) is true
@@ -89,7 +84,16 @@ begin
              limit 500);
     end if;
 
-    return ids;
+    return array(
+        select c.id
+          from crates c
+         where c.registry_id = (access.settings).id
+           and c.canonical_name >= wanted
+           and c.canonical_name < wanted || '~'
+           and sees(c, access)
+           and (among is null or c.id = any (among))
+         order by c.popularity desc
+         limit 500);
 end
 $$;
 
@@ -125,12 +129,12 @@ begin
            and c.registry_id + 0 = (access.settings).id
            and sees(c, access)
            and (among is null or c.id = any (among))
-         limit 5000)
+         limit 10000)
     select (select count(*) from m),
            array(select m.id from m order by m.popularity desc limit 500)
       into number, ids;
 
-    if number = 5000 then
+    if number = 10000 then
         ids := array(
             select c.id
               from crates c
@@ -203,9 +207,9 @@ declare
 begin
     -- the index alone says whether there are so many, in whatever registries
     select count(*) into number
-      from (select from crates c where c.search_head @@ words limit 5000) m;
+      from (select from crates c where c.search_head @@ words limit 10000) m;
 
-    if number = 5000 then
+    if number = 10000 then
         return array(
             select c.id
               from crates c
