@@ -45,9 +45,11 @@ comment on function cargo_store.wanted_words(text) is
 -- that are among the ids if these are not null, those that an index of words or
 -- letters gives; if these are fewer than ten thousand, the 500 most popular of
 -- them.  If there are more, the crates are asked in the order of popularity,
--- and 500 are found soon: of 200,000, both ways look at ten thousand at most.  The plans are not left to guesses: "+ 0" and
--- "is true" keep the planner from the other index, and a plan is made for the
--- caller at hand, so that it asks nothing about those who see everything.
+-- and 500 are found soon: of 200,000, both ways look at ten thousand at most.
+-- Of some ids few may be popular; they are looked at all.  The plans are not
+-- left to guesses: "+ 0" and "is true" keep the planner from the other index,
+-- and a plan is made for the caller at hand, so that it asks nothing about
+-- those who see everything.
 
 create or replace function cargo_store.crates_with_prefix(
     access cargo_store.access,
@@ -60,16 +62,18 @@ set enable_seqscan = off
 set plan_cache_mode = force_custom_plan
 as $$
 declare
-    number bigint;
+    number bigint := 0;
 begin
     -- the index alone says whether there are so many
-    select count(*) into number
-      from (select
-              from crates c
-             where c.registry_id = (access.settings).id
-               and c.canonical_name >= wanted
-               and c.canonical_name < wanted || '~'
-             limit 10000) m;
+    if among is null then
+        select count(*) into number
+          from (select
+                  from crates c
+                 where c.registry_id = (access.settings).id
+                   and c.canonical_name >= wanted
+                   and c.canonical_name < wanted || '~'
+                 limit 10000) m;
+    end if;
 
     if number = 10000 then
         return array(
@@ -79,7 +83,6 @@ begin
                and c.registry_id = (access.settings).id
                and c.default_version_id is not null
                and sees(c, access)
-               and (among is null or c.id = any (among))
              order by c.popularity desc
              limit 500);
     end if;
@@ -203,11 +206,14 @@ set enable_seqscan = off
 set plan_cache_mode = force_custom_plan
 as $$
 declare
-    number bigint;
+    number bigint := 0;
 begin
-    -- the index alone says whether there are so many, in whatever registries
-    select count(*) into number
-      from (select from crates c where c.search_head @@ words limit 10000) m;
+    -- in whatever registries
+    if among is null then
+        select count(*) into number
+          from (select from crates c where c.search_head @@ words
+                 limit 10000) m;
+    end if;
 
     if number = 10000 then
         return array(
@@ -217,7 +223,6 @@ begin
                and c.registry_id = (access.settings).id
                and c.default_version_id is not null
                and sees(c, access)
-               and (among is null or c.id = any (among))
              order by c.popularity desc
              limit 500);
     end if;
