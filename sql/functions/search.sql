@@ -42,12 +42,14 @@ comment on function cargo_store.wanted_words(text) is
 
 
 -- What the five below have in common: of the crates that the caller sees, and
--- that are among the ids if these are not null, the first five thousand that
--- an index of words or letters gives; if these are all, the 500 most popular of
+-- that are among the ids if these are not null, those that an index of words or
+-- letters gives; if these are fewer than ten thousand, the 500 most popular of
 -- them.  If there are more, the crates are asked in the order of popularity,
--- and 500 are found soon.  The plans are not left to guesses: "+ 0" and
--- "is true" keep the planner from the other index, and a plan is made for the
--- caller at hand, so that it asks nothing about those who see everything.
+-- and 500 are found soon: of 200,000, both ways look at ten thousand at most.
+-- Of some ids few may be popular; they are looked at all.  The plans are not
+-- left to guesses: "+ 0" and "is true" keep the planner from the other index,
+-- and a plan is made for the caller at hand, so that it asks nothing about
+-- those who see everything.
 
 create or replace function cargo_store.crates_with_prefix(
     access cargo_store.access,
@@ -60,36 +62,41 @@ set enable_seqscan = off
 set plan_cache_mode = force_custom_plan
 as $$
 declare
-    number bigint;
-    ids    bigint[];
+    number bigint := 0;
 begin
-    with m as materialized (
-        select c.id, c.popularity
-          from crates c
-         where c.registry_id = (access.settings).id
-           and c.canonical_name >= wanted
-           and c.canonical_name < wanted || '~'
-           and sees(c, access)
-           and (among is null or c.id = any (among))
-         limit 5000)
-    select (select count(*) from m),
-           array(select m.id from m order by m.popularity desc limit 500)
-      into number, ids;
+    -- the index alone says whether there are so many
+    if among is null then
+        select count(*) into number
+          from (select
+                  from crates c
+                 where c.registry_id = (access.settings).id
+                   and c.canonical_name >= wanted
+                   and c.canonical_name < wanted || '~'
+                 limit 10000) m;
+    end if;
 
-    if number = 5000 then
-        ids := array(
+    if number = 10000 then
+        return array(
             select c.id
               from crates c
              where starts_with(c.canonical_name, wanted) is true
                and c.registry_id = (access.settings).id
                and c.default_version_id is not null
                and sees(c, access)
-               and (among is null or c.id = any (among))
              order by c.popularity desc
              limit 500);
     end if;
 
-    return ids;
+    return array(
+        select c.id
+          from crates c
+         where c.registry_id = (access.settings).id
+           and c.canonical_name >= wanted
+           and c.canonical_name < wanted || '~'
+           and sees(c, access)
+           and (among is null or c.id = any (among))
+         order by c.popularity desc
+         limit 500);
 end
 $$;
 
@@ -125,12 +132,12 @@ begin
            and c.registry_id + 0 = (access.settings).id
            and sees(c, access)
            and (among is null or c.id = any (among))
-         limit 5000)
+         limit 10000)
     select (select count(*) from m),
            array(select m.id from m order by m.popularity desc limit 500)
       into number, ids;
 
-    if number = 5000 then
+    if number = 10000 then
         ids := array(
             select c.id
               from crates c
@@ -200,29 +207,45 @@ set plan_cache_mode = force_custom_plan
 as $$
 declare
     number bigint;
+    ids    bigint[];
 begin
-    -- the index alone says whether there are so many, in whatever registries
-    select count(*) into number
-      from (select from crates c where c.search_head @@ words limit 5000) m;
+    -- an index of words cannot say how many there are without looking at them:
+    -- where one in twenty of the most popular has them, 500 are found soon
+    if among is null then
+        select count(*) into number
+          from (select c.search_head
+                  from crates c
+                 where c.registry_id = (access.settings).id
+                   and c.default_version_id is not null
+                 order by c.popularity desc
+                 limit 1000) m
+         where (m.search_head @@ words) is true;
+    end if;
 
-    if number = 5000 then
-        return array(
-            select c.id
+    if number is null or number < 50 then
+        with m as materialized (
+            select c.id, c.popularity
               from crates c
-             where (c.search_head @@ words) is true
-               and c.registry_id = (access.settings).id
-               and c.default_version_id is not null
+             where c.search_head @@ words
+               and c.registry_id + 0 = (access.settings).id
                and sees(c, access)
                and (among is null or c.id = any (among))
-             order by c.popularity desc
-             limit 500);
+             limit 10000)
+        select (select count(*) from m),
+               array(select m.id from m order by m.popularity desc limit 500)
+          into number, ids;
+
+        if number < 10000 then
+            return ids;
+        end if;
     end if;
 
     return array(
         select c.id
           from crates c
-         where c.search_head @@ words
-           and c.registry_id + 0 = (access.settings).id
+         where (c.search_head @@ words) is true
+           and c.registry_id = (access.settings).id
+           and c.default_version_id is not null
            and sees(c, access)
            and (among is null or c.id = any (among))
          order by c.popularity desc

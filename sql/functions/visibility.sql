@@ -134,8 +134,9 @@ return (cargo_store.read_patterns(access) is null
                                     cargo_store.read_patterns(access)))
        and (not crate.restricted
             or coalesce(access.role >= 'maintainer', false)
-            or cargo_store.owns(crate.id, access.account_id)
-            or cargo_store.reads(crate.id, access.account_id));
+            or (access.account_id is not null
+                and (cargo_store.owns(crate.id, access.account_id)
+                     or cargo_store.reads(crate.id, access.account_id))));
 
 comment on function cargo_store.sees(cargo_store.crates, cargo_store.access) is
     'Does the caller see the crate?  Parsed when created, so that the planner '

@@ -172,6 +172,39 @@ comment on function cargo_store.filter_crates(cargo_store.access, jsonb) is
     '(400) is null when all is well.';
 
 
+create or replace function cargo_store.crates_in_scope(
+    access cargo_store.access)
+returns bigint[]
+language plpgsql stable
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+declare
+    patterns constant text[] := read_patterns(access);
+begin
+    if patterns is null or '*' = any (patterns) then
+        return null;
+    end if;
+
+    return array(select c.id
+                   from unnest(patterns) p
+                        join crates c on c.canonical_name = p
+                  where c.registry_id = (access.settings).id
+                 union
+                 select c.id
+                   from unnest(patterns) p
+                        join crates c on c.canonical_name >= rtrim(p, '*')
+                                     and c.canonical_name
+                                         < rtrim(p, '*') || '~'
+                  where right(p, 1) = '*'
+                    and c.registry_id = (access.settings).id);
+end
+$$;
+
+comment on function cargo_store.crates_in_scope(cargo_store.access) is
+    'The only crates that the caller''s token is good for, when there is '
+    'nothing else to narrow a list down; null: all.';
+
+
 create or replace function cargo_store.read_filter(
     access cargo_store.access,
     query jsonb,
@@ -188,6 +221,7 @@ begin
     ids := rest.ids;
 
     if slug is null then
+        ids := coalesce(ids, crates_in_scope(access));
         return;
     end if;
 

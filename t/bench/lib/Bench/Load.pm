@@ -86,7 +86,8 @@ sub wrk {
     return busy($server, sub {
         my ($text, $wall, $cpu) = command($server,
             command => [ @pin, 'wrk', '-t', 1, '-c', $o{connections} // 32,
-                         '-d', $o{seconds} . 's', '-s', $LUA,
+                         '-d', $o{seconds} . 's', '--timeout', '20s',
+                         '-s', $LUA,
                          (map { ('-H', "$_: $headers->{$_}") }
                               sort keys %$headers),
                          "http://127.0.0.1:$port" . ($o{uri} // '/') ],

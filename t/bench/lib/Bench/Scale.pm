@@ -53,6 +53,10 @@ sub search {
 
     my $seconds = $bench->{seconds} < 5 ? 5 : $bench->{seconds};
     my ($full, $hundredth) = both($bench, \&searches);
+
+    # until what they look at is in PostgreSQL's memory
+    $_->(2 * $seconds) for $full, $hundredth;
+
     my @samples = alternate({ %$bench, seconds => $seconds },
                             $full, $hundredth);
     my @p99 = map { middle('p99', $_) } @samples;

@@ -198,7 +198,7 @@ sub some_words {
     my ($self, $number) = @_;
 
     return split /\n/, $self->sql(<<"SQL");
-select split_part(v.description, ' ', 8 + (c.id % 8)::integer)
+select split_part(v.description, ' ', 7 + (c.id % 8)::integer)
   from cargo_store.crates c
        join cargo_store.registries r on r.id = c.registry_id
        join cargo_store.versions v on v.id = c.default_version_id
