@@ -67,7 +67,7 @@ done
 cp "$OBJS"/tools/* "$OBJS/bin/tools"
 
 export TEST_OBJS=$OBJS/bin TEST_NGINX_STATIC=1 CMOCKA_MESSAGE_OUTPUT=TAP
-export TEST_NGINX_BINARY=$OBJS/bin/nginx TEST_NGINX_SINGLE=1 TEST_PATIENCE=10
+export TEST_NGINX_BINARY=$OBJS/bin/nginx TEST_PATIENCE=10
 
 if [ $# -eq 0 ]; then
     set -- "${tests[@]}" "$OBJS"/bin/unit/test_*
