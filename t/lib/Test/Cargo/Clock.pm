@@ -20,7 +20,7 @@ sub seconds_alone {
     my $waited = 0;
 
     $waited += $now->{$_} - ($waits->{$_} // 0) for keys %$now;
-    $seconds -= $waited / 1e9;
+    $seconds = ($seconds - $waited / 1e9) / ($ENV{TEST_PATIENCE} // 1);
 
     return $seconds > 0 ? $seconds : 0;
 }
@@ -88,7 +88,8 @@ What is to happen at once is not late when the machine has other things to do:
 the kernel says how long each process was ready to run and had to wait for a
 CPU.  These waits, of the test and of all that it has started, are taken off.
 On an idle machine they are nothing, and a process that sleeps or waits for
-another is not ready: what is slow of itself stays as slow as it is.
+another is not ready: what is slow of itself stays as slow as it is.  Where all
+takes TEST_PATIENCE times as long, the rest is divided by that.
 
 =head1 FUNCTIONS
 
