@@ -212,7 +212,8 @@ sub the_queue_of_cold_connections {
 
 
 sub the_queue_of_writes {
-    reconfigure(queue => 4, timeout => '2s');
+    # none of them has waited that long when the queue is looked at
+    reconfigure(queue => 4, timeout => '30s');
     is(yank()->{status}, 200, 'a connection for writes is open');
 
     my $held = hold($t, 'lock table cargo_store.audit in exclusive mode');
@@ -242,7 +243,7 @@ sub the_queue_of_writes {
 # A connection for reads holds 32 that were sent; the queue comes after them.
 
 sub the_queue_of_reads {
-    reconfigure(queue => 4, timeout => '4s');
+    reconfigure(queue => 4, timeout => '30s');
     is($t->get('/api/v1/crates/foo')->{status}, 200, 'a connection is open');
 
     $proxy->stall();
