@@ -163,7 +163,8 @@ sub with_index {
     is($rc, 1, 'the rest, without the index');
     like($err, qr{1/\w\w/\w{64}\.crate|/\w{64}\.crate: it is not the only},
          'but not what is twice');
-    is($t->get($t->index_path('late'))->{status}, 200, 'the late one');
+    ok($t->wait_for(sub { $t->get($t->index_path('late'))->{status} == 200 }),
+       'the late one');
 }
 
 

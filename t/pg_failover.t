@@ -13,6 +13,7 @@ use Test::More;
 use Time::HiRes ();
 
 use Test::Cargo;
+use Test::Cargo::Cache;
 use Test::Cargo::Database;
 use Test::Cargo::Proxy;
 
@@ -38,6 +39,7 @@ my $token = $t->account('alice');
 my $number = 0;
 my $seen;
 
+log_statements($t);
 $t->nginx(conninfo => both(), http => conf());
 
 the_standby_comes_second();
@@ -116,7 +118,7 @@ sub the_standby_comes_second {
 sub the_standby_comes_first {
     configure(both('', $second, $first));
 
-    my ($r, $seconds) = timed(sub { publish() });
+    my ($r, $seconds) = timed_alone(sub { publish() });
 
     is($r->{status}, 200, 'the standby is named first: a publish');
     cmp_ok($seconds, '<', 1, 'at once');
@@ -156,6 +158,11 @@ sub becomes_read_only {
 sub goes_silent {
     # what was published is told once more, and forgets the document
     hears($primary, 'all changes so far are heard of');
+
+    my $before = asked($t, qr/cargo_changes/);
+
+    ok($t->wait_for(sub { asked($t, qr/cargo_changes/) > $before + 1 }),
+       'and are not told again');
     is($t->get('/index/3/f/foo')->{status}, 200, 'a document is remembered');
     ok(in_step($standby, $primary), 'the standby is in step');
 

@@ -228,7 +228,7 @@ sub others_are_served {
     my $slowest = 0;
 
     for (1 .. 5) {
-        my ($r, $seconds) = timed(sub { $t->get('/me') });
+        my ($r, $seconds) = timed_alone(sub { $t->get('/me') });
 
         $seconds = 100 + $r->{status} if $r->{status} != 200;
         $slowest = $seconds if $seconds > $slowest;

@@ -111,12 +111,12 @@ sub becomes {
 sub lives {
     my ($name) = @_;
 
-    my ($r, $seconds) = timed(sub { $t->get('/-/live') });
+    my ($r, $seconds) = timed_alone(sub { $t->get('/-/live') });
 
     is($r->{status}, 200, "$name: alive");
     cmp_ok($seconds, '<', 0.5, "$name: at once");
 
-    ($r, $seconds) = timed(sub { $t->get('/-/metrics') });
+    ($r, $seconds) = timed_alone(sub { $t->get('/-/metrics') });
 
     is($r->{status}, 200, "$name: metrics");
     cmp_ok($seconds, '<', 0.5, "$name: at once as well");
@@ -247,7 +247,7 @@ sub stopped {
     is(ready('reads')->{status}, 200, 'reads alone go on');
     is(ready('writes')->{status}, 503, 'writes alone do not');
 
-    my (undef, $seconds) = timed(sub { ready() });
+    my (undef, $seconds) = timed_alone(sub { ready() });
 
     cmp_ok($seconds, '<', 0.5, 'later it is told at once');
     like(lives('stopped'),

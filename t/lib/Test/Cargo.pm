@@ -317,10 +317,9 @@ where the module and cargoctl are; C<objs> of the checkout by default
 
 another nginx; one that has the module linked in, so needs no C<load_module>
 
-=item TEST_NGINX_SINGLE=1, TEST_PATIENCE=10
+=item TEST_PATIENCE=10
 
-nginx as a single process; so many times longer are waited for what is to
-come (both for valgrind)
+so many times longer are waited for what is to come (for valgrind)
 
 =item TEST_POSTGRES_BIN
 

@@ -4,6 +4,9 @@ use strict;
 use warnings;
 
 use Exporter qw(import);
+use Time::HiRes ();
+
+use Test::Cargo::Clock qw(cpu_waits seconds_alone);
 
 our @EXPORT = qw(
     asked in_one_turn insert_crates listening log_statements refreshed
@@ -117,11 +120,12 @@ sub in_one_turn {
 sub refreshed {
     my ($t, $condition, $seconds) = @_;
 
+    my $waits = cpu_waits();
     my $start = Time::HiRes::time();
 
     $t->wait_for($condition, $seconds // 5) or return undef;
 
-    return Time::HiRes::time() - $start;
+    return seconds_alone($start, $waits);
 }
 
 
@@ -160,6 +164,7 @@ that are open is read within one turn of the event loop.
 
 =head2 refreshed($t, $condition, $seconds)
 
-The seconds until the condition held, undef when it did not (5 s by default).
+The seconds until the condition held, less what was waited for a CPU (see
+L<Test::Cargo::Clock>), undef when it did not (5 s by default).
 
 =cut

@@ -89,8 +89,9 @@ sub cargo {
 
     $self->cargo_config() if !-e "$self->{dir}/cargo-home/config.toml";
 
+    # it may compile, on a machine that has other things to do
     my ($rc, $out) = $self->run(
-        timeout => 180, merge => 1, dir => $self->{dir}, %$options,
+        timeout => 900, merge => 1, dir => $self->{dir}, %$options,
         command => [ $binary, @args ],
         env => { $self->cargo_env(), %{ $options->{env} // {} } },
     );

@@ -7,10 +7,12 @@ use Exporter qw(import);
 use POSIX ();
 use Time::HiRes ();
 
+use Test::Cargo::Clock qw(cpu_waits seconds_alone);
 use Test::Cargo::Postgres;
 
 our @EXPORT = qw(backends follow hold in_background in_step listen_on_tcp
-                 log_lines release start_request terminate_backends timed);
+                 log_lines release start_request terminate_backends timed
+                 timed_alone);
 
 
 sub listen_on_tcp {
@@ -150,6 +152,17 @@ sub timed {
 }
 
 
+sub timed_alone {
+    my ($code) = @_;
+
+    my $waits = cpu_waits();
+    my $start = Time::HiRes::time();
+    my $value = $code->();
+
+    return ($value, seconds_alone($start, $waits));
+}
+
+
 sub start_request {
     my ($t, $method, $uri, %headers) = @_;
 
@@ -240,6 +253,11 @@ The lines of nginx's error log that match.
 =head2 timed($code)
 
 What the code returns, and the seconds it took.
+
+=head2 timed_alone($code)
+
+The same, less what the processes of the test waited for a CPU meanwhile (see
+L<Test::Cargo::Clock>): for what has to be done at once.
 
 =head2 start_request($t, $method, $uri, %headers)
 

@@ -11,7 +11,7 @@ sub connect {
 
     return Test::Cargo::Connection->new(
         port => $options{port} // $self->port(),
-        timeout => $options{timeout} // 10,
+        timeout => ($options{timeout} // 10) * ($ENV{TEST_PATIENCE} // 1),
     );
 }
 

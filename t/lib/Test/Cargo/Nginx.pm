@@ -252,9 +252,6 @@ sub _globals {
     push @lines, "user $USER " . getgrgid((getpwnam $USER)[3]) . ';'
         if $> == 0;
 
-    # valgrind's nginx: all in the process that the test knows
-    push @lines, 'master_process off;' if $ENV{TEST_NGINX_SINGLE};
-
     # nginx that is executed by nginx (USR2) has no other environment
     push @lines, map { "env $_;" }
         grep { defined $ENV{$_} } qw(ASAN_OPTIONS LSAN_OPTIONS UBSAN_OPTIONS);
