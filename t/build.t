@@ -142,7 +142,7 @@ sub make {
     return $t->run(command => ['make', '--no-print-directory', '-C', $root,
                                @args],
                    env => { MAKEFLAGS => undef, MAKELEVEL => undef },
-                   merge => 1, timeout => 300);
+                   merge => 1, timeout => 900);
 }
 
 
