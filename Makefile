@@ -63,7 +63,7 @@ help:
 	@echo "make run       sets up and starts a registry: DATA=$(DATA) PORT=$(PORT)"
 	@echo "make test      sets up and runs all tests (TESTS='t/yank.t ...' some)"
 	@echo "make test-asan the same with ASan, LSan and UBSan in module and nginx"
-	@echo "make test-valgrind  the unit tests and 28 others under memcheck"
+	@echo "make test-valgrind  the unit tests and 27 others under memcheck"
 	@echo "make lint      clang-tidy, cppcheck, shellcheck, perlcritic"
 	@echo "make chaos     kills processes at random under load, 200 rounds of it"
 	@echo "               (ROUNDS=500, SEED=N for the same kills again)"

@@ -22,7 +22,7 @@ tests=(t/api_tokens.t t/audit.t t/auth.t t/batch.t t/cache.t t/cache_login.t
        t/coherence.t t/crates_io.t t/delete.t t/download.t
        t/download_counts.t t/errors.t t/index.t t/me.t t/pg_outage.t
        t/publish.t t/publish_archive.t t/publish_body.t t/publish_refused.t
-       t/publish_rules.t t/refusals.t t/snapshot.t t/url_token.t t/yank.t)
+       t/publish_rules.t t/refusals.t t/url_token.t t/yank.t)
 
 
 die()
