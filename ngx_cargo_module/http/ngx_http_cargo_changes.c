@@ -287,6 +287,17 @@ ngx_http_cargo_written(ngx_http_request_t *r, ngx_cargo_pg_job_t *job,
 
     case NGX_HTTP_CARGO_PUBLISH:
         ngx_http_cargo_ring();
+
+        /*
+         * What may have been published, but was not acknowledged, is told
+         * of by the log; until that can be read, the document is as good as
+         * any other.
+         */
+
+        if (job->maybe_done) {
+            return;
+        }
+
         break;
 
     default:
