@@ -235,7 +235,7 @@ test_killed_in_store(void **state)
 {
     (void) state;
 
-    zone_hook(4, die);
+    zone_hook(3, die);
 
     if (setjmp(dead) == 0) {
         (void) zone_store("k", 1, 20000, 0);
@@ -267,9 +267,9 @@ test_reset_in_store(void **state)
 
     (void) state;
 
-    /* the first lock is that of the generation, the second of the begin */
+    /* the first lock is that of the begin */
 
-    for (i = 3; i < 7; i++) {
+    for (i = 2; i < 6; i++) {
         zone_hook(i, reset_zone);
 
         assert_int_equal(zone_store("k", 1, 20000, 0), CARGO_REFUSED);
@@ -290,7 +290,7 @@ test_collected_in_store(void **state)
 {
     (void) state;
 
-    zone_hook(4, collect);
+    zone_hook(3, collect);
 
     assert_int_equal(zone_store("k", 1, 20000, 0), CARGO_REFUSED);
     assert_int_equal(zone_stats().detached, 0);
@@ -304,7 +304,7 @@ test_invalidated_in_store(void **state)
 {
     (void) state;
 
-    zone_hook(4, invalidate);
+    zone_hook(3, invalidate);
 
     assert_int_equal(zone_store("k", 1, 20000, 0), CARGO_REFUSED);
     assert_false(zone_has("k"));

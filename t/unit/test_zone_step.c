@@ -340,7 +340,7 @@ replace_large(void)
 static void
 give_up_storing(void)
 {
-    locks_left = 3;
+    locks_left = 2;
 
     if (store(1, 3, NOW + 1) != CARGO_REFUSED) {
         _exit(1);
