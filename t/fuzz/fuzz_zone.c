@@ -108,7 +108,8 @@ static unsigned char         buffer[BODY_MAX];
 int
 LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 {
-    unsigned  n;
+    unsigned            n;
+    cargo_zone_stats_t  all;
 
     program = data;
     program_end = data + size;
@@ -132,9 +133,9 @@ LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
     take_counts();
 
     fuzz_check(cargo_zone_verify(&zone) == NULL);
-    fuzz_check(zone.header->stats.resets == resets);
-    fuzz_check(zone.header->stats.detached == 0);
-
+    cargo_zone_stats(&zone, &all);
+    fuzz_check(all.resets == resets && all.detached == 0);
+    fuzz_check(all.counters_used == 0);
     return 0;
 }
 
@@ -496,7 +497,6 @@ static void
 die(void)
 {
     unsigned              n;
-    cargo_zone_stats_t    all;
     cargo_zone_header_t  *header;
 
     header = zone.header;
@@ -516,11 +516,11 @@ die(void)
     pin.lost = 1;
     resets++;
 
-    /* whoever comes next finds it */
+    /* whoever comes next finds it, if only by the lock */
 
-    cargo_zone_stats(&zone, &all);
-    fuzz_check(all.resets == resets);
-    fuzz_check(all.entries == 0);
+    cargo_zone_lock(&zone);
+    fuzz_check(header->stats.resets == resets && header->stats.entries == 0);
+    cargo_zone_unlock(&zone);
 }
 
 
