@@ -38,12 +38,17 @@ struct fuzz_copy_s {
 
 static void *fuzz_alloc(void *data, size_t size);
 static void fuzz_free(void *data, void *p);
+static void *fuzz_json_alloc(size_t size);
+static void fuzz_json_free(void *p);
+static fuzz_block_t *fuzz_take(size_t size);
+static void fuzz_give(fuzz_block_t *block);
 static int fuzz_pooled(const fuzz_block_t *block);
 static int fuzz_sentence(const char *text);
 
 
-static size_t         fuzz_used;
+static size_t         fuzz_used;        /* bytes in arenas and copies */
 static size_t         fuzz_max;
+static size_t         fuzz_json_used;   /* bytes */
 static uint64_t       fuzz_state;
 static fuzz_copy_t   *fuzz_copies;
 static fuzz_block_t  *fuzz_pool;
@@ -67,6 +72,7 @@ fuzz_begin(const unsigned char *data, size_t size, size_t max)
         fuzz_pool = malloc(FUZZ_POOL);
         fuzz_check(fuzz_pool != NULL);
         ASAN_POISON_MEMORY_REGION(fuzz_pool, FUZZ_POOL);
+        json_set_alloc_funcs(fuzz_json_alloc, fuzz_json_free);
     }
 
     fuzz_max = max;
@@ -94,7 +100,7 @@ fuzz_end(cargo_arena_t *arena)
     }
 
     cargo_arena_destroy(arena);
-    fuzz_check(fuzz_used == 0);
+    fuzz_check(fuzz_used == 0 && fuzz_json_used == 0);
 }
 
 
@@ -248,13 +254,55 @@ fuzz_sentence(const char *text)
 static void *
 fuzz_alloc(void *data, size_t size)
 {
-    size_t         room;
-    fuzz_block_t  *block;
-
     (void) data;
 
     fuzz_used += size;
     fuzz_check(fuzz_used <= fuzz_max);
+
+    return fuzz_take(size) + 1;
+}
+
+
+static void
+fuzz_free(void *data, void *p)
+{
+    fuzz_block_t  *block;
+
+    (void) data;
+
+    block = (fuzz_block_t *) p - 1;
+    fuzz_used -= block->size;
+    fuzz_give(block);
+}
+
+
+static void *
+fuzz_json_alloc(size_t size)
+{
+    fuzz_json_used += size;
+
+    return fuzz_take(size) + 1;
+}
+
+
+static void
+fuzz_json_free(void *p)
+{
+    fuzz_block_t  *block;
+
+    if (p) {
+        block = (fuzz_block_t *) p - 1;
+        fuzz_json_used -= block->size;
+        fuzz_give(block);
+    }
+}
+
+
+static fuzz_block_t *
+fuzz_take(size_t size)
+{
+    size_t         room;
+    fuzz_block_t  *block;
 
     room = (sizeof(fuzz_block_t) + size + FUZZ_REDZONE)
            / sizeof(fuzz_block_t) * sizeof(fuzz_block_t);
@@ -272,20 +320,13 @@ fuzz_alloc(void *data, size_t size)
     block->size = size;
     memset(block + 1, 0xbe, size < FUZZ_FILL ? size : FUZZ_FILL);
 
-    return block + 1;
+    return block;
 }
 
 
 static void
-fuzz_free(void *data, void *p)
+fuzz_give(fuzz_block_t *block)
 {
-    fuzz_block_t  *block;
-
-    (void) data;
-
-    block = (fuzz_block_t *) p - 1;
-    fuzz_used -= block->size;
-
     if (fuzz_pooled(block)) {
         ASAN_POISON_MEMORY_REGION(block, sizeof(fuzz_block_t) + block->size);
 

@@ -9,7 +9,8 @@
  * makes no difference, two ways to the same answer agree.
  *
  * Memory: fuzz_begin() makes an arena that fails the run when it grows beyond
- * its limit, and fuzz_end() fails it unless all was given back.
+ * its limit, and fuzz_end() fails it unless all was given back; jansson's is
+ * counted by itself, and must be given back as well.
  *
  * Always true: a target depends on its input alone, so that each finding
  * reproduces; what is random in it comes from fuzz_random(), whose seed is
