@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include <openssl/rand.h>
 #include <sanitizer/asan_interface.h>
@@ -145,18 +146,25 @@ fuzz_cut(fuzz_cut_t cut, size_t left)
 }
 
 
-/* in the place of OpenSSL's, which is never the same, and slow to set up */
+/* in the place of the system's, which are never the same, and slow */
+
+int
+getentropy(void *p, size_t len)
+{
+    unsigned char  *byte;
+
+    for (byte = p; len; len--) {
+        *byte++ = (unsigned char) fuzz_random(256);
+    }
+
+    return 0;
+}
+
 
 int
 RAND_bytes(unsigned char *p, int len)
 {
-    int  i;
-
-    for (i = 0; i < len; i++) {
-        p[i] = (unsigned char) fuzz_random(256);
-    }
-
-    return 1;
+    return getentropy(p, (size_t) len) == 0;
 }
 
 
