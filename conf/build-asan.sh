@@ -2,11 +2,11 @@
 #
 # usage: build-asan.sh
 #
-# Builds nginx with the module linked in, cargoctl, the unit tests and the
-# fuzz targets with AddressSanitizer and UndefinedBehaviorSanitizer into OBJS.  nginx's pools
-# become plain malloc, so that an overrun of a pool allocation is seen too.
-# Needs all of nginx's source: NGX_SRC, or else the source package of the
-# installed nginx, fetched by apt.
+# Builds nginx with the module linked in, cargoctl, the unit tests and the fuzz
+# targets with AddressSanitizer and UndefinedBehaviorSanitizer into OBJS.
+# nginx's pools become plain malloc, so that an overrun of a pool allocation is
+# seen too.  Needs all of nginx's source: NGX_SRC, or else the source package
+# of the installed nginx, fetched by apt.
 
 set -eu
 
@@ -19,7 +19,6 @@ die()
     echo "build-asan: $*" >&2
     exit 1
 }
-
 
 
 mkdir -p "$OBJS"

@@ -57,6 +57,7 @@ $t->publish($token, { name => 'Foo-Bar', vers => '1.0.0' })->{status} == 200
 
 not_found();
 bad_requests();
+bad_chunks();
 odd_names();
 long_names();
 too_large_headers();
@@ -189,6 +190,25 @@ sub bad_requests {
 
 # What of a name gets into the sentence is still JSON in UTF-8, and does
 # nothing to a terminal.
+
+# nginx reads the body of a GET when it sends the file.
+
+sub bad_chunks {
+    my $sum = $t->checksum($t->crate(name => 'Foo-Bar'));
+    my $uri = "/dl/Foo-Bar/$sum/Foo-Bar-1.0.0.crate";
+    my $connection = $t->connect();
+
+    is($t->get($uri)->{status}, 200, 'a file that can be sent');
+
+    $connection->send("GET $uri HTTP/1.1\r\nHost: x\r\n"
+                      . "Transfer-Encoding: chunked\r\n\r\nno length\r\n");
+
+    is_error($connection->receive(), 'text', 400,
+             qr/^the request is malformed$/, 'a body of a GET, not in chunks');
+    unlike($t->read_file('error.log'), qr/cannot be sent/,
+           'and no word of a lost file');
+}
+
 
 sub odd_names {
     my %name = (

@@ -264,8 +264,8 @@ ngx_http_cargo_error_header_filter(ngx_http_request_t *r)
         return ngx_http_next_header_filter(r);
     }
 
-    if (ctx->blob.len && r->headers_out.status < 500
-        && r->headers_out.status != 416)
+    if (ctx->blob.len && (r->headers_out.status == NGX_HTTP_NOT_FOUND
+                          || r->headers_out.status == NGX_HTTP_FORBIDDEN))
     {
         ngx_http_cargo_lost_blob(r, ctx);
     }
@@ -405,7 +405,7 @@ ngx_http_cargo_error_ctx(ngx_http_request_t *r)
 }
 
 
-/* the version is there and its file is not: not the client's mistake */
+/* the version is there, its file is not or may not be read: not the client */
 
 static void
 ngx_http_cargo_lost_blob(ngx_http_request_t *r, ngx_http_cargo_ctx_t *ctx)

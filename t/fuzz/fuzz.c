@@ -4,10 +4,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+
+#include <openssl/rand.h>
+#include <sanitizer/asan_interface.h>
 
 
-/* what the arena asks malloc() for, and does not share out with others */
-#define FUZZ_BLOCK  1040
+/*
+ * Where the blocks are, one behind the other and none twice in a run: ASan's
+ * malloc() was a quarter of the time of some targets, and most of it where it
+ * maps a large block each time.  What is between them, not yet given or given
+ * back is poisoned.
+ */
+#define FUZZ_POOL     (4 * 1024 * 1024)
+#define FUZZ_REDZONE  64
+
+/* of a block, so that what was not set is the same in each run */
+#define FUZZ_FILL     4096
 
 
 /* before each block, so that freeing it says how much it was */
@@ -16,15 +29,31 @@ typedef union {
     max_align_t     align;
 } fuzz_block_t;
 
+typedef struct fuzz_copy_s  fuzz_copy_t;
+
+struct fuzz_copy_s {
+    fuzz_copy_t    *next;
+    unsigned char   data[];
+};
+
 
 static void *fuzz_alloc(void *data, size_t size);
 static void fuzz_free(void *data, void *p);
+static void *fuzz_json_alloc(size_t size);
+static void fuzz_json_free(void *p);
+static fuzz_block_t *fuzz_take(size_t size);
+static void fuzz_give(fuzz_block_t *block);
+static int fuzz_pooled(const fuzz_block_t *block);
 static int fuzz_sentence(const char *text);
 
 
-static size_t    fuzz_used;
-static size_t    fuzz_max;
-static uint64_t  fuzz_state;
+static size_t         fuzz_used;        /* bytes in arenas and copies */
+static size_t         fuzz_max;
+static size_t         fuzz_json_used;   /* bytes */
+static uint64_t       fuzz_state;
+static fuzz_copy_t   *fuzz_copies;
+static fuzz_block_t  *fuzz_pool;
+static size_t         fuzz_next;        /* bytes of the pool that were given */
 
 
 void
@@ -40,8 +69,16 @@ fuzz_begin(const unsigned char *data, size_t size, size_t max)
 {
     size_t  i;
 
+    if (fuzz_pool == NULL) {
+        fuzz_pool = malloc(FUZZ_POOL);
+        fuzz_check(fuzz_pool != NULL);
+        ASAN_POISON_MEMORY_REGION(fuzz_pool, FUZZ_POOL);
+        json_set_alloc_funcs(fuzz_json_alloc, fuzz_json_free);
+    }
+
     fuzz_max = max;
     fuzz_used = 0;
+    fuzz_next = 0;
     fuzz_state = UINT64_C(0xcbf29ce484222325);
 
     for (i = 0; i < size; i++) {
@@ -55,8 +92,16 @@ fuzz_begin(const unsigned char *data, size_t size, size_t max)
 void
 fuzz_end(cargo_arena_t *arena)
 {
+    fuzz_copy_t  *copy;
+
+    while (fuzz_copies) {
+        copy = fuzz_copies;
+        fuzz_copies = copy->next;
+        fuzz_free(NULL, copy);
+    }
+
     cargo_arena_destroy(arena);
-    fuzz_check(fuzz_used == 0);
+    fuzz_check(fuzz_used == 0 && fuzz_json_used == 0);
 }
 
 
@@ -101,8 +146,56 @@ fuzz_cut(fuzz_cut_t cut, size_t left)
 }
 
 
+/* in the place of the system's, which are never the same, and slow */
+
+int
+getentropy(void *p, size_t len)
+{
+    unsigned char  *byte;
+
+    for (byte = p; len; len--) {
+        *byte++ = (unsigned char) fuzz_random(256);
+    }
+
+    return 0;
+}
+
+
+int
+RAND_bytes(unsigned char *p, int len)
+{
+    return getentropy(p, (size_t) len) == 0;
+}
+
+
 cargo_str_t
-fuzz_line(cargo_arena_t *arena, cargo_str_t *rest)
+fuzz_copy(const void *data, size_t len)
+{
+    cargo_str_t   text;
+    fuzz_copy_t  *copy;
+
+    copy = fuzz_alloc(NULL, sizeof(fuzz_copy_t) + len);
+
+    copy->next = fuzz_copies;
+    fuzz_copies = copy;
+
+    text.data = copy->data;
+    text.len = len;
+
+    if (len) {
+        memcpy(text.data, data, len);
+    }
+
+#ifdef FUZZ_MUTATE
+    fuzz_check(__asan_address_is_poisoned(text.data + len));
+#endif
+
+    return text;
+}
+
+
+cargo_str_t
+fuzz_line(cargo_str_t *rest)
 {
     size_t                len;
     cargo_str_t           line = { 0, NULL };
@@ -115,35 +208,12 @@ fuzz_line(cargo_arena_t *arena, cargo_str_t *rest)
     newline = rest->len ? memchr(rest->data, '\n', rest->len) : NULL;
     len = newline ? (size_t) (newline - rest->data) : rest->len;
 
-    line = fuzz_copy(arena, rest->data, len);
+    line = fuzz_copy(rest->data, len);
 
     rest->data = newline ? rest->data + len + 1 : NULL;
     rest->len = newline ? rest->len - len - 1 : 0;
 
     return line;
-}
-
-
-cargo_str_t
-fuzz_copy(cargo_arena_t *arena, const void *data, size_t len)
-{
-    size_t       room;
-    cargo_str_t  copy;
-
-    room = len < FUZZ_BLOCK ? FUZZ_BLOCK : (len + sizeof(max_align_t) - 1)
-                                           & ~(sizeof(max_align_t) - 1);
-
-    copy.data = cargo_arena_alloc(arena, room);
-    fuzz_check(copy.data != NULL);
-
-    copy.data += room - len;
-    copy.len = len;
-
-    if (len) {
-        memcpy(copy.data, data, len);
-    }
-
-    return copy;
 }
 
 
@@ -192,19 +262,12 @@ fuzz_sentence(const char *text)
 static void *
 fuzz_alloc(void *data, size_t size)
 {
-    fuzz_block_t  *block;
-
     (void) data;
 
     fuzz_used += size;
     fuzz_check(fuzz_used <= fuzz_max);
 
-    block = malloc(sizeof(fuzz_block_t) + size);
-    fuzz_check(block != NULL);
-
-    block->size = size;
-
-    return block + 1;
+    return fuzz_take(size) + 1;
 }
 
 
@@ -217,5 +280,72 @@ fuzz_free(void *data, void *p)
 
     block = (fuzz_block_t *) p - 1;
     fuzz_used -= block->size;
-    free(block);
+    fuzz_give(block);
+}
+
+
+static void *
+fuzz_json_alloc(size_t size)
+{
+    fuzz_json_used += size;
+
+    return fuzz_take(size) + 1;
+}
+
+
+static void
+fuzz_json_free(void *p)
+{
+    fuzz_block_t  *block;
+
+    if (p) {
+        block = (fuzz_block_t *) p - 1;
+        fuzz_json_used -= block->size;
+        fuzz_give(block);
+    }
+}
+
+
+static fuzz_block_t *
+fuzz_take(size_t size)
+{
+    size_t         room;
+    fuzz_block_t  *block;
+
+    room = (sizeof(fuzz_block_t) + size + FUZZ_REDZONE)
+           / sizeof(fuzz_block_t) * sizeof(fuzz_block_t);
+
+    if (room <= FUZZ_POOL - fuzz_next) {
+        block = fuzz_pool + fuzz_next / sizeof(fuzz_block_t);
+        fuzz_next += room;
+        ASAN_UNPOISON_MEMORY_REGION(block, sizeof(fuzz_block_t) + size);
+
+    } else {
+        block = malloc(sizeof(fuzz_block_t) + size);
+        fuzz_check(block != NULL);
+    }
+
+    block->size = size;
+    memset(block + 1, 0xbe, size < FUZZ_FILL ? size : FUZZ_FILL);
+
+    return block;
+}
+
+
+static void
+fuzz_give(fuzz_block_t *block)
+{
+    if (fuzz_pooled(block)) {
+        ASAN_POISON_MEMORY_REGION(block, sizeof(fuzz_block_t) + block->size);
+
+    } else {
+        free(block);
+    }
+}
+
+
+static int
+fuzz_pooled(const fuzz_block_t *block)
+{
+    return (uintptr_t) block - (uintptr_t) fuzz_pool < FUZZ_POOL;
 }

@@ -9,7 +9,8 @@
  * makes no difference, two ways to the same answer agree.
  *
  * Memory: fuzz_begin() makes an arena that fails the run when it grows beyond
- * its limit, and fuzz_end() fails it unless all was given back.
+ * its limit, and fuzz_end() fails it unless all was given back; jansson's is
+ * counted by itself, and must be given back as well.
  *
  * Always true: a target depends on its input alone, so that each finding
  * reproduces; what is random in it comes from fuzz_random(), whose seed is
@@ -58,13 +59,13 @@ typedef enum {
 size_t fuzz_cut(fuzz_cut_t cut, size_t left);
 
 /*
- * Takes the next line off rest, as a copy in the arena that has nothing
- * behind it; data is NULL after the last.
+ * A copy in a block of its own, so that reading past its end is seen: an arena
+ * shares its blocks out, and rounds up.  It is there until fuzz_end().
  */
-cargo_str_t fuzz_line(cargo_arena_t *arena, cargo_str_t *rest);
+cargo_str_t fuzz_copy(const void *data, size_t len);
 
-/* a copy in a block of its own, so that reading past its end is seen */
-cargo_str_t fuzz_copy(cargo_arena_t *arena, const void *data, size_t len);
+/* takes the next line off rest, as such a copy; data is NULL after the last */
+cargo_str_t fuzz_line(cargo_str_t *rest);
 
 /* CARGO_OK or CARGO_REFUSED, and then with a sentence that may be shown */
 void fuzz_check_result(cargo_rc_t rc, const cargo_error_t *error);

@@ -76,7 +76,7 @@ check_crate(cargo_arena_t *arena, cargo_str_t name)
     fuzz_check(name.len > 0 && name.len <= CARGO_NAME_MAX);
     fuzz_check(isalpha(name.data[0]));
 
-    lower = fuzz_copy(arena, name.data, name.len);
+    lower = fuzz_copy(name.data, name.len);
 
     for (i = 0; i < name.len; i++) {
         fuzz_check(isalnum(name.data[i]) || strchr("-_", name.data[i]));
@@ -197,5 +197,5 @@ index_path(cargo_arena_t *arena, cargo_str_t name)
                                   cargo_str_arg(name));
     }
 
-    return fuzz_copy(arena, path.data, path.len);
+    return fuzz_copy(path.data, path.len);
 }

@@ -92,7 +92,7 @@ read_paths(cargo_arena_t *arena, cargo_str_t rest, path_t *paths)
     set = cargo_paths_create(one, root, ENTRIES_MAX);
     fuzz_check(set != NULL);
 
-    while (n < PATHS_MAX && (line = fuzz_line(arena, &rest)).data) {
+    while (n < PATHS_MAX && (line = fuzz_line(&rest)).data) {
 
         if (line.len == 0 || line.len > 1500) {
             continue;
@@ -107,7 +107,7 @@ read_paths(cargo_arena_t *arena, cargo_str_t rest, path_t *paths)
         text.data[root.len] = '/';
         memcpy(text.data + root.len + 1, line.data + 1, line.len - 1);
 
-        path.text = fuzz_copy(arena, text.data, text.len);
+        path.text = fuzz_copy(text.data, text.len);
 
         if (add(set, &path) != CARGO_OK) {
 
@@ -170,7 +170,7 @@ add_in_order(const path_t *paths, const size_t *order, size_t n)
 
         while (path.len && path.data[--path.len] != '/') { /* void */ }
 
-        path = fuzz_copy(arena, path.data, path.len);
+        path = fuzz_copy(path.data, path.len);
         fuzz_check(!cargo_paths_has(set, path));
     }
 

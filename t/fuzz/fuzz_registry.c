@@ -20,7 +20,7 @@ LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 
     arena = fuzz_begin(data, size, 64 * 1024 + 1200 * size);
 
-    text = fuzz_copy(arena, data, size);
+    text = fuzz_copy(data, size);
 
     check_registry(arena, text);
     check_target(arena, text);
@@ -47,7 +47,7 @@ check_registry(cargo_arena_t *arena, cargo_str_t url)
         && (canonical.len < 3
             || memcmp(canonical.data + canonical.len - 3, "://", 3) != 0))
     {
-        canonical = fuzz_copy(arena, canonical.data, canonical.len);
+        canonical = fuzz_copy(canonical.data, canonical.len);
         again = cargo_registry_canonical(arena, canonical);
         fuzz_check(cargo_str_equal(canonical, again));
     }
@@ -57,7 +57,7 @@ check_registry(cargo_arena_t *arena, cargo_str_t url)
     fuzz_check_result(rc, &error);
 
     if (rc == CARGO_OK && normal.data) {
-        same = fuzz_copy(arena, normal.data, normal.len);
+        same = fuzz_copy(normal.data, normal.len);
 
         fuzz_check(cargo_registry_normalize(arena, &same, &fuzz_own, &error)
                    == CARGO_OK);
@@ -75,7 +75,7 @@ check_target(cargo_arena_t *arena, cargo_str_t target)
     canonical = cargo_target_canonical(arena, target);
     fuzz_check(canonical.data != NULL);
 
-    canonical = fuzz_copy(arena, canonical.data, canonical.len);
+    canonical = fuzz_copy(canonical.data, canonical.len);
 
     /* cargo knows no list with two commas at its end */
 

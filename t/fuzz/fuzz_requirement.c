@@ -22,7 +22,7 @@ LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 
     arena = fuzz_begin(data, size, 64 * 1024 + 64 * size);
 
-    text = fuzz_copy(arena, data, size);
+    text = fuzz_copy(data, size);
 
     rc = cargo_requirement_normalize(arena, text, &normalized, &error);
     fuzz_check_result(rc, &error);
@@ -61,7 +61,7 @@ check_normal_form(cargo_arena_t *arena, cargo_str_t text,
     }
 
     /* it is at the end of its block, where reading past it is seen */
-    normalized = fuzz_copy(arena, normalized.data, normalized.len);
+    normalized = fuzz_copy(normalized.data, normalized.len);
 
     fuzz_check(cargo_requirement_normalize(arena, normalized, &again, &error)
                == CARGO_OK);

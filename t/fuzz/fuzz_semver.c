@@ -32,7 +32,7 @@ LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
     rest.len = size;
     n = 0;
 
-    while (n < VERSIONS && (line = fuzz_line(arena, &rest)).data) {
+    while (n < VERSIONS && (line = fuzz_line(&rest)).data) {
         n += (size_t) parse(arena, line, &v[n]);
     }
 

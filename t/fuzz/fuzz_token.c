@@ -14,7 +14,7 @@
 
 static int wellformed(cargo_str_t token);
 static void mend(cargo_str_t token);
-static void check_one_wrong(cargo_arena_t *arena, cargo_str_t token);
+static void check_one_wrong(cargo_str_t token);
 static void check_hash(cargo_str_t token);
 
 
@@ -30,20 +30,20 @@ LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 
     arena = fuzz_begin(data, size, 64 * 1024 + 1200 * size);
 
-    token = fuzz_copy(arena, data, size);
+    token = fuzz_copy(data, size);
 
     fuzz_check(cargo_token_wellformed(token) == wellformed(token));
 
     /* what is long enough becomes one by another prefix and checksum */
 
     if (size >= CARGO_TOKEN_LEN) {
-        token = fuzz_copy(arena, data, CARGO_TOKEN_LEN);
+        token = fuzz_copy(data, CARGO_TOKEN_LEN);
         mend(token);
 
         fuzz_check(cargo_token_wellformed(token) == wellformed(token));
 
         if (wellformed(token)) {
-            check_one_wrong(arena, token);
+            check_one_wrong(token);
             check_hash(token);
         }
     }
@@ -103,17 +103,17 @@ mend(cargo_str_t token)
 /* CRC-32 sees each change of a byte, and base62 of it too */
 
 static void
-check_one_wrong(cargo_arena_t *arena, cargo_str_t token)
+check_one_wrong(cargo_str_t token)
 {
     cargo_str_t  wrong;
 
-    wrong = fuzz_copy(arena, token.data, token.len);
+    wrong = fuzz_copy(token.data, token.len);
     wrong.data[fuzz_random(token.len)] ^= (unsigned char)
                                           (1 + fuzz_random(255));
 
     fuzz_check(!cargo_token_wellformed(wrong));
 
-    wrong = fuzz_copy(arena, token.data, token.len - 1);
+    wrong = fuzz_copy(token.data, token.len - 1);
     fuzz_check(!cargo_token_wellformed(wrong));
 }
 

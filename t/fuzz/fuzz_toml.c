@@ -1,8 +1,6 @@
 
 #include "fuzz.h"
 
-#include <stdlib.h>
-
 #include "cargo_toml.h"
 
 
@@ -10,6 +8,7 @@
 #define DEPTH_MAX  ((CARGO_TOML_NESTING + 2) * (CARGO_TOML_DOTS + 2))
 
 
+static void check_text(cargo_str_t text);
 static void check_value(const json_t *value);
 static void check_json(const json_t *value);
 static size_t depth(const json_t *value);
@@ -18,13 +17,28 @@ static size_t depth(const json_t *value);
 int
 LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 {
-    json_t         *value, *again;
-    cargo_rc_t      rc, scanned;
     cargo_str_t     text;
-    cargo_error_t   error, why, repeated;
+    cargo_arena_t  *arena;
+
+    arena = fuzz_begin(data, size, 1024);
 
     text.data = (unsigned char *) (uintptr_t) data;
     text.len = size;
+
+    check_text(text);
+
+    fuzz_end(arena);
+
+    return 0;
+}
+
+
+static void
+check_text(cargo_str_t text)
+{
+    json_t         *value, *again;
+    cargo_rc_t      rc, scanned;
+    cargo_error_t   error, why, repeated;
 
     scanned = cargo_toml_scan(text, &why);
     fuzz_check_result(scanned, &why);
@@ -40,18 +54,16 @@ LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 
     if (rc == CARGO_REFUSED) {
         fuzz_check(value == NULL && fuzz_same_error(&error, &repeated));
-        return 0;
+        return;
     }
 
-    fuzz_check(cargo_utf8_valid(data, size));
+    fuzz_check(cargo_utf8_valid(text.data, text.len));
     fuzz_check(json_equal(value, again));
 
     check_value(value);
 
     json_decref(value);
     json_decref(again);
-
-    return 0;
 }
 
 
@@ -70,8 +82,9 @@ check_value(const json_t *value)
 static void
 check_json(const json_t *value)
 {
-    char    *text;
-    json_t  *again;
+    char         *text;
+    json_t       *again;
+    json_free_t   give;
 
     text = json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(17));
     fuzz_check(text != NULL);
@@ -85,7 +98,8 @@ check_json(const json_t *value)
         json_decref(again);
     }
 
-    free(text);
+    json_get_alloc_funcs(NULL, &give);
+    give(text);
 }
 
 
