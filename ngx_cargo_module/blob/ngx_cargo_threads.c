@@ -144,7 +144,8 @@ ngx_cargo_threads_open(void)
 
     if (fd == -1) {
         ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, ngx_errno,
-                      "cargo: eventfd() failed");
+                      "cargo: eventfd() failed: nothing can be given to "
+                      "threads; see worker_rlimit_nofile");
         return NGX_ERROR;
     }
 

@@ -96,7 +96,7 @@ int cargo_utf8_valid(const unsigned char *p, size_t len);
 
 int cargo_str_equal(cargo_str_t a, cargo_str_t b);
 
-/* 32 bytes; of short texts, and in one thread alone.  -1: OpenSSL fails */
+/* 32 bytes; for one thread alone.  -1: OpenSSL fails */
 int cargo_sha256(cargo_str_t data, unsigned char *hash);
 
 

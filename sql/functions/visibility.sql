@@ -108,8 +108,8 @@ end
 $$;
 
 comment on function cargo_store.hidden_crates(cargo_store.access) is
-    'The restricted crates that the caller does not see: what sees() says of '
-    'each, asked once of all.';
+    'The restricted crates that the caller does not see, when his token is not '
+    'limited to some: what sees() says of each, asked once of all.';
 
 
 create or replace function cargo_store.read_patterns(

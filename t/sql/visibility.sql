@@ -339,5 +339,28 @@ select is_empty('select registry_id, kind, name, crates
                 'the numbers are right');
 
 
+-- two ways to say it: of one crate, and of all at once
+
+select pg_temp.restrict('Hidden-Gem', true);
+select is(array(select cargo_store.hidden_crates(a) order by 1),
+          array(select c.id
+                  from cargo_store.crates c
+                 where c.registry_id = ((a).settings).id
+                   and not cargo_store.sees(c, a)
+                 order by c.id),
+          format('hidden_crates() and sees() agree: %s in %s',
+                 coalesce(login, 'nobody'), registry))
+  from (select n.login, r.registry,
+               cargo_store.open_for_read(r.registry, pg_temp.login(n.login)) a
+          from unnest(array[null, 'alice', 'bob', 'mia', 'ada', 'named',
+                            'teamed', 'team-owner', 'rita']) n(login),
+               unnest(array['main', 'vault']) r(registry)) who
+ where (a).status = 200;
+select isnt_empty(
+    $$select cargo_store.hidden_crates(cargo_store.open_for_read('main',
+                                                     pg_temp.login('rita')))$$,
+    'and there is something to hide');
+
+
 select * from finish();
 rollback;
