@@ -96,7 +96,9 @@ int cargo_utf8_valid(const unsigned char *p, size_t len);
 
 int cargo_str_equal(cargo_str_t a, cargo_str_t b);
 
-/* 32 bytes; for one thread alone.  -1: OpenSSL fails */
+#define CARGO_SHA256  32
+
+/* CARGO_SHA256 bytes; for one thread alone.  -1: OpenSSL fails */
 int cargo_sha256(cargo_str_t data, unsigned char *hash);
 
 

@@ -91,7 +91,7 @@ static void
 ngx_http_cargo_said_thing(ngx_cargo_pg_job_t *job, ngx_http_cargo_read_e kind,
     ngx_http_cargo_said_t *said)
 {
-    u_char                   hash[CARGO_TOKEN_HASH];
+    u_char                   hash[CARGO_SHA256];
     ngx_str_t                checksum, src, tag;
     cargo_str_t              document;
     ngx_http_cargo_thing_t  *thing;
