@@ -49,6 +49,7 @@ one_name();
 some_leave();
 all_leave();
 leave_a_question();
+grows_meanwhile();
 change_meanwhile();
 queue_full();
 broken_function();
@@ -368,6 +369,31 @@ sub leave_a_question {
        'all leave: who comes then asks himself');
     is(asked($t) - $before, 2, 'and is no part of what was given up');
     is(said($t->get(doc('doc-43'))), '200 doc-43', 'all is well');
+}
+
+
+# The only connection is busy.
+
+sub grows_meanwhile {
+    $t->get(doc('none-103'));
+    $proxy->stall_after(1);
+
+    my $before = asked($t);
+    my @c = send_all([ GET => doc('doc-56') ]);
+
+    ok($t->wait_for(sub { asked($t) == $before + 1 }), 'a question is sent');
+
+    for my $n (57 .. 59) {
+        push @c, send_all([ GET => doc("doc-$n") ]);
+        looked_at();
+    }
+
+    $proxy->pass();
+
+    is(join(', ', map { said(answer($_)) } @c),
+       join(', ', map { "200 doc-$_" } 56 .. 59),
+       'who comes one after the other until it is answered');
+    is(asked($t) - $before, 2, 'is in one question');
 }
 
 

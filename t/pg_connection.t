@@ -37,6 +37,7 @@ my $expected = $t->get($README)->{body};
 
 connections_have_a_limit();
 idle_connections_survive();
+slow_for_one();
 prepared_anew_after_reconnect();
 prepared_statements_disappear();
 result_type_changes();
@@ -112,6 +113,25 @@ sub idle_connections_survive {
     $t->write_config(http => conf('timeout 3s'));
     $t->reload_nginx();
     $t->wait_for(sub { $t->workers() == 1 && sessions() == 0 });
+}
+
+
+# Of the index, and of a table that the other one has to wait for.
+
+sub slow_for_one {
+    $t->reload_nginx();
+    $t->wait_for(sub { $t->workers() == 1 && sessions() == 0 });
+
+    my $held = hold($t, 'lock cargo_store.crates');
+    my $slow = start_request($t, 'GET', '/api/v1/crates/foo');
+
+    ok($t->wait_for(sub { backends($t, "wait_event_type = 'Lock'") == 1 }),
+       'a read waits for another transaction');
+    is($t->get('/index/3/f/foo')->{status}, 200, 'but no other read for it');
+    is(sessions(), 2, 'it has a connection of its own');
+
+    release($t, $held);
+    is($slow->receive()->{status}, 200, 'then that one is answered');
 }
 
 

@@ -81,7 +81,6 @@ ngx_http_cargo_batch_takes(ngx_http_cargo_batch_t *batch,
     flight = ngx_queue_data(first, ngx_http_cargo_flight_t, queue);
 
     return q->kind == NGX_HTTP_CARGO_READ_DOCUMENT
-           && batch->size < NGX_HTTP_CARGO_BATCH
            && ngx_http_cargo_same(&flight->question.registry, &q->registry)
            && ngx_http_cargo_same(&flight->question.credential,
                                   &q->credential);
@@ -120,6 +119,10 @@ ngx_http_cargo_batch_add(ngx_http_request_t *r, ngx_http_cargo_batch_t *batch,
 
     ngx_queue_insert_tail(&batch->flights, &flight->queue);
     batch->size++;
+
+    if (batch->size == NGX_HTTP_CARGO_BATCH) {
+        ngx_http_cargo_batch_close(batch);
+    }
 
     return NGX_OK;
 }
@@ -178,6 +181,9 @@ ngx_http_cargo_batch_submit(ngx_http_request_t *r,
     rc = ngx_cargo_pg_submit(batch->job);
 
     if (rc == NGX_OK && many) {
+        ngx_http_cargo_batch_close(ngx_http_cargo_batch_open);
+
+        batch->job->grows = 1;
         ngx_http_cargo_batch_open = batch;
     }
 
@@ -240,7 +246,8 @@ ngx_http_cargo_batch_sending(ngx_cargo_pg_job_t *job)
 static void
 ngx_http_cargo_batch_close(ngx_http_cargo_batch_t *batch)
 {
-    if (ngx_http_cargo_batch_open == batch) {
+    if (batch && ngx_http_cargo_batch_open == batch) {
+        batch->job->grows = 0;
         ngx_http_cargo_batch_open = NULL;
     }
 }
@@ -278,10 +285,10 @@ ngx_http_cargo_batch_answered(ngx_cargo_pg_job_t *job)
     ngx_http_cargo_flight_t  *flight;
 
     batch = job->data;
-    batch->job = NULL;
 
     /* it may have waited in vain to be sent */
     ngx_http_cargo_batch_close(batch);
+    batch->job = NULL;
 
     /* first: what one answer starts must not wait for those to come */
 

@@ -5,9 +5,10 @@
  * query may have been too early to see: then a new one takes its place, and
  * the old one goes on for those who wait.
  *
- * Documents that one caller misses travel in one batch until it is sent, at
- * the end of the turn of the event loop at the earliest: a query of many costs
- * the database little more than a query of one.
+ * Documents that one caller misses travel in one batch until it is sent: at
+ * the end of the turn of the event loop at the earliest, and when there is a
+ * connection with nothing else to do.  A query of many costs the database
+ * little more than a query of one.
  *
  * Memory: a batch and its flights live in the pool of its job, which pg/
  * destroys when the job's handler has returned, or was abandoned and is over.

@@ -15,7 +15,7 @@
 
 
 static ngx_cargo_pg_connection_t *ngx_cargo_pg_least_busy(
-    ngx_cargo_pg_pool_t *pool);
+    ngx_cargo_pg_pool_t *pool, ngx_uint_t depth);
 static void ngx_cargo_pg_open_another(ngx_cargo_pg_pool_t *pool);
 static ngx_uint_t ngx_cargo_pg_alive(ngx_cargo_pg_pool_t *pool);
 static void ngx_cargo_pg_exit_event(ngx_event_t *ev);
@@ -268,23 +268,35 @@ ngx_cargo_pg_dispatch_handler(ngx_event_t *ev)
 }
 
 
+/*
+ * What still grows waits for a connection that has nothing else to do, which
+ * makes it one query instead of several; all else waits in a connection, and
+ * has another one opened, so that the next ones need not.  Nobody overtakes.
+ */
+
 void
 ngx_cargo_pg_dispatch(ngx_cargo_pg_pool_t *pool)
 {
-    ngx_uint_t                  i;
+    ngx_uint_t                  i, crowded;
     ngx_cargo_pg_job_t         *job;
     ngx_cargo_pg_connection_t  *conn;
 
-    while (!ngx_queue_empty(&pool->waiting)) {
+    crowded = 0;
 
-        conn = ngx_cargo_pg_least_busy(pool);
-        if (conn == NULL) {
-            ngx_cargo_pg_open_another(pool);
-            break;
-        }
+    while (!ngx_queue_empty(&pool->waiting)) {
 
         job = ngx_queue_data(ngx_queue_head(&pool->waiting),
                              ngx_cargo_pg_job_t, queue);
+
+        conn = ngx_cargo_pg_least_busy(pool, job->grows ? 1 : pool->depth);
+
+        if (conn == NULL || conn->nsent) {
+            crowded = 1;
+        }
+
+        if (conn == NULL) {
+            break;
+        }
 
         /* these have one try: a write, and a read that had one before */
 
@@ -311,8 +323,9 @@ ngx_cargo_pg_dispatch(ngx_cargo_pg_pool_t *pool)
         }
     }
 
-    if (pool->down && !ngx_exiting) {
-        /* jobs are refused meanwhile, so none would wait and bring this on */
+    /* while it is down, jobs are refused: none would wait and bring this on */
+
+    if (crowded || (pool->down && !ngx_exiting)) {
         ngx_cargo_pg_open_another(pool);
     }
 
@@ -321,7 +334,7 @@ ngx_cargo_pg_dispatch(ngx_cargo_pg_pool_t *pool)
 
 
 static ngx_cargo_pg_connection_t *
-ngx_cargo_pg_least_busy(ngx_cargo_pg_pool_t *pool)
+ngx_cargo_pg_least_busy(ngx_cargo_pg_pool_t *pool, ngx_uint_t depth)
 {
     ngx_uint_t                  i;
     ngx_cargo_pg_connection_t  *conn, *best;
@@ -332,7 +345,7 @@ ngx_cargo_pg_least_busy(ngx_cargo_pg_pool_t *pool)
         conn = &pool->connections[i];
 
         if (conn->state == NGX_CARGO_PG_READY
-            && conn->nsent < pool->depth
+            && conn->nsent < depth
             && (best == NULL || conn->nsent < best->nsent))
         {
             best = conn;
