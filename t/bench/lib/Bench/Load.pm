@@ -160,14 +160,14 @@ sub h2load {
 sub pgbench {
     my ($site, %o) = @_;
 
-    my @what = $o{insert} ? ('-n', '-f', $site->dir() . '/insert.sql')
-                          : ('-S');
+    my @what = $o{script} ? ('-f', $site->dir() . "/$o{script}.sql") : ('-S');
+    my $database = ($o{script} // '') eq 'documents' ? 'cargo' : 'pgbench';
 
     my ($text) = command($site,
         command => [ Test::Cargo::Postgres::postgres_bin('pgbench'),
                      '-M', 'prepared', '-n', '-c', $o{clients}, '-j', 2,
                      '-T', $o{seconds}, @what ],
-        env => { $site->postgres_env('postgres'), PGDATABASE => 'pgbench' },
+        env => { $site->postgres_env('postgres'), PGDATABASE => $database },
     );
 
     my ($tps) = $text =~ /^tps = ([\d.]+)/m;
@@ -258,7 +258,7 @@ seconds that the worker ran; C<server> and C<client>, the part of the time for
 which the worker ran or was waiting for its CPU, and for which the generator
 ran; wrk's C<p99> in milliseconds.
 
-=head2 pgbench($site, clients => N, seconds => N, insert => 1)
+=head2 pgbench($site, clients => N, seconds => N, script => NAME)
 
 =head2 publish($server, token => TOKEN, bodies => [ ... ], seconds => N)
 

@@ -44,6 +44,10 @@ my @ROWS = (
       measure => \&private, least => 0.92 },
     { key => 'miss', what => 'miss, 2 DB connections / pgbench -S',
       measure => \&miss, least => 1.0 },
+    { key => 'miss-memory', what => '  at most: the same from memory',
+      measure => \&miss_memory },
+    { key => 'miss-select', what => '  at most: pgbench, the same documents',
+      measure => \&miss_select },
     { key => 'download', what => 'download 100 kB, private, counted',
       measure => \&download, least => 0.95 },
     { key => 'publish', what => 'publish 10 kB, 16 clients / pgbench insert',
@@ -299,6 +303,42 @@ sub miss {
 }
 
 
+# What the answer over HTTP costs when nothing at all is missed.
+
+sub miss_memory {
+    my ($bench) = @_;
+
+    my ($server) = $bench->free('site');
+    my $site = $bench->site();
+    my ($crate) = $site->some_crates(1);
+    my $uri = $server->index_path($crate);
+
+    check_answers(200, $server->get($uri));
+    $site->pgbench_tables();
+
+    return compare($bench,
+        sub { wrk($server, uri => $uri, seconds => $_[0]) },
+        sub { pgbench($site, clients => 2, seconds => $_[0]) });
+}
+
+
+# What the documents cost, by their key, where there is no HTTP.
+
+sub miss_select {
+    my ($bench) = @_;
+
+    my $site = $bench->site();
+
+    $bench->free('site');
+    $site->pgbench_tables();
+
+    return compare($bench,
+        sub { pgbench($site, clients => 2, seconds => $_[0],
+                      script => 'documents') },
+        sub { pgbench($site, clients => 2, seconds => $_[0]) });
+}
+
+
 sub publish_crates {
     my ($bench) = @_;
 
@@ -309,7 +349,8 @@ sub publish_crates {
 
     return compare($bench,
         sub { publishes($server, $site, $_[0]) },
-        sub { pgbench($site, clients => 16, seconds => $_[0], insert => 1) });
+        sub { pgbench($site, clients => 16, seconds => $_[0],
+                      script => 'insert') });
 }
 
 

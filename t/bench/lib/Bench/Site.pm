@@ -233,6 +233,14 @@ sub pgbench_tables {
     $self->write_file('insert.sql', "\\set account random(1, 1000000)\n"
         . "insert into inserts (account, note)"
         . " values (:account, 'a row of some length');\n");
+
+    my $range = $self->sql(
+        "select format('%s, %s', min(crate_id), max(crate_id))"
+        . ' from cargo_store.documents');
+
+    $self->write_file('documents.sql', "\\set crate random($range)\n"
+        . 'select body from cargo_store.documents'
+        . " where crate_id = :crate;\n");
 }
 
 sub _ctl {
