@@ -359,8 +359,9 @@ sub no_descriptors_for_postgres {
 
     few_files($t, $worker);
 
+    # the same upload again is no error
     ok($t->wait_for(sub {
-        publish('down')->{status} == 200
+        publish('down', 'as it was')->{status} == 200
         && $t->get('/api/v1/summary')->{status} == 200
     }), 'and it is found as soon as there is one');
 }

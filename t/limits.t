@@ -1,9 +1,9 @@
 #!/usr/bin/perl
 
-# What the database and the shared memory have no room for: connections that
-# wait, sessions, a disk, transactions that write, entries of the cache.  Who
-# cannot be served hears 503 and why, the log says it once, nothing is half
-# done, and nobody has to start anything again.
+# What the database, the system and the shared memory have no room for:
+# connections that wait, sessions, a disk, transactions that write, threads,
+# entries of the cache.  Who cannot be served hears 503 and why, the log says
+# it once, nothing is half done, and nobody has to start anything again.
 
 use strict;
 use warnings;
@@ -22,6 +22,7 @@ use Test::Cargo::Store;
 
 my $URI = '/api/v1/crates/new';
 my $QUEUE = 4;
+my $EAGAIN = 11;
 
 in_own_mounts();
 
@@ -36,12 +37,16 @@ $t->postgres(settings => { max_connections => 12,
 $t->sql("create tablespace small location '$disk'");
 $t->sql('alter database cargo set tablespace small', database => 'template1');
 
-$t->nginx(http => <<"CONF");
+{
+    local %ENV = (%ENV, preload_faults($t));
+
+    $t->nginx(http => <<"CONF");
 cargo_postgres_queue        $QUEUE;
 cargo_postgres_connections  read=1 write=1;
 cargo_postgres_timeout      1s;
 cargo_zone                  cargo:256k;
 CONF
+}
 
 my ($worker) = $t->workers();
 my $token = $t->account('alice');
@@ -54,6 +59,7 @@ stopped_backends();
 no_sessions();
 read_only_database();
 full_database();
+no_threads();
 small_zone();
 
 is_deeply([ $t->workers() ], [$worker], 'the worker was never replaced');
@@ -280,6 +286,34 @@ sub full_database {
 
 # More tokens than there is room for, and documents larger than all of it:
 # each is answered as if there were room.
+
+# A thread without work ends after some seconds.
+
+sub no_threads {
+    my $size = log_size($t);
+    my %seen;
+
+    ok($t->wait_for(sub { 1 == (() = glob("/proc/$worker/task/*")) }),
+       'there is no thread when there is nothing to do');
+
+    fault($t, 'pthread_create', $EAGAIN, 'thread');
+
+    for (1 .. 10) {
+        my $r = publish('thread' . ++$number);
+
+        $seen{ told($r) }++;
+        $seen{'no Retry-After'}++ if !$r->header('Retry-After');
+    }
+
+    no_fault($t);
+
+    is_deeply(\%seen, { '503 too many uploads are being checked; try again in'
+                        . ' a moment' => 10 }, 'none can be started: 503');
+    is(scalar(log_since($t, $size, qr/a thread could not be started/)), 1,
+       'one line in the log');
+    recovers('no threads');
+}
+
 
 sub small_zone {
     my %features = map { ("f$_-" . "x" x 50 => []) } 1 .. 290;

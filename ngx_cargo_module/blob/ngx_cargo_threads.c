@@ -1,5 +1,6 @@
 
 #include "ngx_cargo_threads.h"
+#include "cargo_ratelimit.h"
 
 #include <sys/eventfd.h>
 
@@ -33,6 +34,7 @@ static void ngx_cargo_threads_done(ngx_thread_task_t *task);
 static void ngx_cargo_threads_handler(ngx_event_t *ev);
 static void ngx_cargo_threads_put(ngx_cargo_threads_queue_t *queue,
     ngx_thread_task_t *task);
+static void ngx_cargo_threads_complain(const char *what, ngx_err_t err);
 
 
 static ngx_str_t  ngx_cargo_threads_name = ngx_string("default");
@@ -118,11 +120,6 @@ ngx_cargo_threads_post(ngx_thread_pool_t *pool, ngx_thread_task_t *task)
 
     if (rc != NGX_OK) {
         task->event.active = 0;
-
-        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
-                      "cargo: no thread can be started, or %ui tasks wait for "
-                      "one already; see cargo_thread_pool",
-                      (ngx_uint_t) NGX_CARGO_THREADS_QUEUE);
     }
 
     return rc;
@@ -143,9 +140,8 @@ ngx_cargo_threads_open(void)
     fd = eventfd(0, EFD_NONBLOCK|EFD_CLOEXEC);
 
     if (fd == -1) {
-        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, ngx_errno,
-                      "cargo: eventfd() failed: nothing can be given to "
-                      "threads; see worker_rlimit_nofile");
+        ngx_cargo_threads_complain("no file for what threads have to say: "
+                                   "see worker_rlimit_nofile", ngx_errno);
         return NGX_ERROR;
     }
 
@@ -175,6 +171,8 @@ static ngx_int_t
 ngx_cargo_threads_add(ngx_thread_task_t *task)
 {
     if (ngx_cargo_threads_queued == NGX_CARGO_THREADS_QUEUE) {
+        ngx_cargo_threads_complain("too many uploads and documents wait for "
+                                   "a thread", 0);
         return NGX_ERROR;
     }
 
@@ -218,8 +216,9 @@ ngx_cargo_threads_start(void)
     err = pthread_create(&thread->tid, NULL, ngx_cargo_threads_cycle, thread);
 
     if (err) {
-        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, err,
-                      "cargo: a thread could not be started");
+        ngx_cargo_threads_complain("a thread could not be started: see "
+                                   "`ulimit -u`, and pids.max of its cgroup",
+                                   err);
         return NGX_ERROR;
     }
 
@@ -373,4 +372,19 @@ ngx_cargo_threads_put(ngx_cargo_threads_queue_t *queue,
 
     *queue->last = task;
     queue->last = &task->next;
+}
+
+
+static void
+ngx_cargo_threads_complain(const char *what, ngx_err_t err)
+{
+    const char                *note;
+    static cargo_ratelimit_t   limit;
+
+    note = cargo_ratelimit(&limit, what, (uint32_t) err, ngx_time());
+
+    if (note) {
+        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, err, "cargo: %s%s", what,
+                      note);
+    }
 }

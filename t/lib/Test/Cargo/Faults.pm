@@ -12,12 +12,13 @@ our @EXPORT = qw(fault few_files fill in_own_mounts log_since log_size
 
 my $FILES = 1024;
 
-# Fails the system call that the file says, on paths with that text in them.
+# Fails the call that the file says, on paths with that text in them.
 my $SHIM = <<'C';
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,6 +93,13 @@ int mkostemp(char *path, int flags)
 
 int mkostemp64(char *path, int flags)
 { return fails("mkostemp", path) ? -1 : REAL(mkostemp64)(path, flags); }
+
+int pthread_create(pthread_t *tid, const pthread_attr_t *attr,
+    void *(*start)(void *), void *data)
+{
+    return fails("pthread_create", "thread")
+           ? errno : REAL(pthread_create)(tid, attr, start, data);
+}
 C
 
 
@@ -267,7 +275,7 @@ Takes all room (but for $left bytes), all files.  Returns the paths.
 
 Builds a library for LD_PRELOAD and returns the environment that loads it;
 from fault() to no_fault(), write, pread, pwrite, fsync, rename, mkdir or
-mkostemp fails on paths that hold $part.
+mkostemp fails on paths that hold $part, or pthread_create on C<thread>.
 
 =head2 few_files($t, $pid, $more)
 
