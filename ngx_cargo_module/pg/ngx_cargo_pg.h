@@ -118,6 +118,7 @@ struct ngx_cargo_pg_job_s {
     ngx_cargo_pg_connection_t      *connection; /* NULL while it waits */
     ngx_event_t                     timer;
     ngx_msec_t                      submitted;
+    ngx_uint_t                      lost;       /* with so many connections */
     unsigned                        retried:1;
     unsigned                        preparing:1;
     unsigned                        counted:1;

@@ -274,7 +274,11 @@ ngx_cargo_pg_broken(ngx_cargo_pg_connection_t *conn, const char *what)
 
         job = ngx_queue_data(q, ngx_cargo_pg_job_t, queue);
 
-        if (!job->statement->writes && !job->retried && job->handler) {
+        /* a server that stops takes one connection after the other away */
+
+        if (!job->statement->writes && job->handler
+            && job->lost++ < conn->pool->nconnections)
+        {
             ngx_cargo_pg_put_back(conn->pool, job);
             continue;
         }

@@ -298,7 +298,7 @@ ngx_cargo_pg_dispatch(ngx_cargo_pg_pool_t *pool)
             break;
         }
 
-        /* these have one try: a write, and a read that had one before */
+        /* a write has one try, a read few: not where they cannot succeed */
 
         if ((job->statement->writes || job->retried)
             && ngx_cargo_pg_gone(conn))
