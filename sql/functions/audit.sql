@@ -14,7 +14,6 @@ create or replace function cargo_store.audit(
     after jsonb default null)
 returns void
 language plpgsql volatile
-set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 begin
     -- what a client sends may be long

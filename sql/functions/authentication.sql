@@ -3,6 +3,29 @@
 -- that into the answers that cargo understands (401 where it reads, with the
 -- hint to log in that it prints itself; 403 where it writes).
 
+create or replace function cargo_store.roles_in(
+    registry_id bigint,
+    account_id integer)
+returns setof cargo_store.member_role
+language sql stable
+begin atomic
+    select m.role
+      from cargo_store.members m
+     where m.account_id = roles_in.account_id
+       and m.registry_id = roles_in.registry_id
+    union all
+    select t.role
+      from cargo_store.team_members b
+           join cargo_store.team_roles t on t.team_id = b.team_id
+     where b.account_id = roles_in.account_id
+       and t.registry_id = roles_in.registry_id;
+end;
+
+comment on function cargo_store.roles_in(bigint, integer) is
+    'The roles that the account has, by itself and by its teams.  Parsed when '
+    'created, so that the planner can inline it.';
+
+
 create or replace function cargo_store.role_in(
     registry_id bigint,
     account_id integer)
@@ -11,90 +34,57 @@ language plpgsql stable
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 begin
-    -- asked by every request, and a function in SQL is planned anew by each
-    return max(r.role)
-      from (select m.role
-              from members m
-             where m.account_id = role_in.account_id
-               and m.registry_id = role_in.registry_id
-            union all
-            select t.role
-              from team_members b
-                   join team_roles t on t.team_id = b.team_id
-             where b.account_id = role_in.account_id
-               and t.registry_id = role_in.registry_id) r;
+    return (select max(r) from roles_in(registry_id, account_id) r);
 end
 $$;
 
 comment on function cargo_store.role_in(bigint, integer) is
-    'The highest role that the account has, by itself or by its teams; null: '
-    'none.';
-
-
-create or replace function cargo_store.token_refusal(
-    token cargo_store.tokens,
-    account cargo_store.accounts)
-returns text
-language plpgsql stable
-set search_path = pg_catalog, cargo_store, pg_temp
-as $$
-begin
-    if token.revoked_at is not null then
-        return 'the token has been revoked; ask an administrator of the '
-               'registry for a new one and run `cargo login`';
-
-    elsif token.expires_at <= now() then
-        return format('the token expired on %s; ask an administrator of the '
-                      'registry for a new one and run `cargo login`',
-                      to_char(token.expires_at at time zone 'UTC',
-                              'YYYY-MM-DD HH24:MI "UTC"'));
-
-    elsif account.disabled_at is not null then
-        return 'the account of the token is disabled; ask an administrator of '
-               'the registry';
-    end if;
-
-    return null;
-end
-$$;
-
-comment on function cargo_store.token_refusal(cargo_store.tokens,
-                                              cargo_store.accounts) is
-    'Why a known token is not good; null: it is.';
+    'The highest of them; null: none.';
 
 
 create or replace function cargo_store.identify_token(
-    access cargo_store.access,
+    registry text,
     hash bytea)
 returns cargo_store.access
 language plpgsql stable
-set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 declare
-    token   tokens;
-    account accounts;
+    access cargo_store.access;
+    token  record;
 begin
-    select * into token
-      from tokens t
-     where t.hash = identify_token.hash
-       and (t.registry_id is null
-            or t.registry_id = (access.settings).id);
+    -- asked by every request: one statement for all that there is to know
+    select r as settings, t.id, t.name, t.last_used_at, t.expires_at,
+           t.revoked_at, t.endpoint_scopes, t.crate_scopes, t.account_id,
+           a.login, a.disabled_at,
+           (select max(o) from roles_in(r.id, t.account_id) o) as role
+      into token
+      from registries r
+           left join tokens t
+                  on t.hash = identify_token.hash
+                 and (t.registry_id is null or t.registry_id = r.id)
+           left join accounts a on a.id = t.account_id
+     where r.name = registry;
 
-    access.role := role_in((access.settings).id, token.account_id);
+    if not found then
+        access.status := 404;
+        access.body := no_registry(registry);
+        return access;
+    end if;
+
+    access.settings := token.settings;
+    access.status := 401;
 
     -- a token of somebody who has no business here must look like any other
     -- string of characters
-    if access.role is null then
-        access.status := 401;
+    if token.role is null then
         access.body := 'this registry does not know the token; run `cargo '
                        'login` with a token of this registry';
         return access;
     end if;
 
-    select * into account from accounts a where a.id = token.account_id;
-
-    access.account_id := account.id;
-    access.account := account.login;
+    access.role := token.role;
+    access.account_id := token.account_id;
+    access.account := token.login;
     access.token_id := token.id;
     access.token_name := token.name;
     access.last_used_at := token.last_used_at;
@@ -106,16 +96,30 @@ begin
                                        from unnest(token.crate_scopes) p);
     end if;
 
-    access.body := token_refusal(token, account);
-    access.status := case when access.body is null then 200 else 401 end;
+    if token.revoked_at is not null then
+        access.body := 'the token has been revoked; ask an administrator of '
+                       'the registry for a new one and run `cargo login`';
+
+    elsif token.expires_at <= now() then
+        access.body := format('the token expired on %s; ask an administrator '
+                              'of the registry for a new one and run `cargo '
+                              'login`', utc_minute(token.expires_at));
+
+    elsif token.disabled_at is not null then
+        access.body := 'the account of the token is disabled; ask an '
+                       'administrator of the registry';
+
+    else
+        access.status := 200;
+    end if;
 
     return access;
 end
 $$;
 
-comment on function cargo_store.identify_token(cargo_store.access, bytea) is
+comment on function cargo_store.identify_token(text, bytea) is
     'By the hash of a token.  200; 401 unknown here, revoked, expired, of a '
-    'disabled account.';
+    'disabled account; 404 no such registry.';
 
 
 create or replace function cargo_store.identify_login(
@@ -165,11 +169,14 @@ create or replace function cargo_store.identify(
     caller cargo.caller)
 returns cargo_store.access
 language plpgsql stable
-set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 declare
     access cargo_store.access;
 begin
+    if caller.token is not null then
+        return identify_token(registry, caller.token);
+    end if;
+
     select r into access.settings from registries r where r.name = registry;
 
     if not found then
@@ -178,10 +185,7 @@ begin
         return access;
     end if;
 
-    if caller.token is not null then
-        return identify_token(access, caller.token);
-
-    elsif caller.login is not null then
+    if caller.login is not null then
         return identify_login(access, caller.login);
     end if;
 
@@ -204,10 +208,7 @@ language plpgsql volatile
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 begin
-    if access.token_id is null
-        or access.last_used_at > now() - interval '1 minute'
-        or current_setting('transaction_read_only')::boolean
-    then
+    if current_setting('transaction_read_only')::boolean then
         return;
     end if;
 
@@ -227,7 +228,17 @@ end
 $$;
 
 comment on function cargo_store.touch_token(cargo_store.access) is
-    'Notes the use of a token, at most once a minute.';
+    'Notes the use of a token; see is_touched().';
+
+
+create or replace function cargo_store.is_touched(access cargo_store.access)
+returns boolean
+language sql stable
+return access.token_id is null
+       or access.last_used_at > now() - interval '1 minute';
+
+comment on function cargo_store.is_touched(cargo_store.access) is
+    'Nothing is to be noted: the use of a token is, at most once a minute.';
 
 
 create or replace function cargo_store.scope_refusal(
@@ -236,7 +247,6 @@ create or replace function cargo_store.scope_refusal(
     crate text default null)
 returns text
 language plpgsql immutable
-set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 begin
     if not access.endpoint_scopes && needed then
@@ -355,7 +365,6 @@ create or replace function cargo_store.open_for_write(
     crate text default null)
 returns cargo_store.access
 language plpgsql volatile
-set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 declare
     access cargo_store.access := identify(registry, caller);
@@ -371,7 +380,9 @@ begin
         return access;
     end if;
 
-    perform touch_token(access);
+    if is_touched(access) is not true then
+        perform touch_token(access);
+    end if;
 
     access.body := scope_refusal(access, scopes, crate);
 

@@ -6,10 +6,6 @@ language plpgsql
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 begin
-    if current_setting('cargo.ring', true) = 'later' then
-        return null;
-    end if;
-
     notify cargo_changes;
     return null;
 end
@@ -19,6 +15,13 @@ comment on function cargo_store.ring() is
     'Of the trigger of changes.  Payloads are all the same, so that PostgreSQL '
     'sends one for a transaction.  The setting cargo.ring: later, and the '
     'client calls cargo.ring() itself.';
+
+
+create or replace trigger changes_ring
+    after insert on cargo_store.changes
+    for each statement
+    when (current_setting('cargo.ring', true) is distinct from 'later')
+    execute function cargo_store.ring();
 
 
 create or replace function cargo.ring(

@@ -1,97 +1,45 @@
--- What is kept on the row of a crate, the summary of its versions and the words
--- to find it by; and what a crate looks like in an answer.
+-- What is kept on the row of a crate, the summary of its versions; and what a
+-- crate looks like in an answer.
 
-create or replace function cargo_store.words(text text)
-returns text
+create or replace function cargo_store.is_stable(version text)
+returns boolean
 language sql immutable parallel safe
-return pg_catalog.regexp_replace(pg_catalog.left(text, 50000) collate "C",
-                                 '[[:space:]!-/:-@[-`{-~]+', ' ', 'g');
+return strpos(split_part(version, '+', 1), '-') = 0;
 
-comment on function cargo_store.words(text) is
-    'The words alone, so that the parser of the full text search sees no '
-    'addresses, paths and hyphens; no more than a tsvector surely holds.';
+comment on function cargo_store.is_stable(text) is
+    'Is it no pre-release?';
 
 
-create or replace function cargo_store.name_variants(canonical_name text)
-returns text[]
-language sql immutable parallel safe
-set search_path = pg_catalog, cargo_store, pg_temp
-as $$
-    select array_agg(distinct v.name)
-      from (select $1 as name
-            union all
-            select overlay($1 placing '' from i for 1)
-              from generate_series(1, length($1)) i) v
-     where v.name <> '';
-$$;
-
-comment on function cargo_store.name_variants(text) is
-    'crates.name_variants.';
-
-
-create or replace function cargo_store.crate_summary(
+create or replace function cargo_store.versions_summary(
     crate_id bigint,
     out num_versions integer,
     out default_version_id bigint,
     out max_version text,
     out max_stable_version text,
-    out newest_version text,
-    out name_variants text[],
-    out search_head tsvector,
-    out search_readme tsvector)
+    out newest_version text)
 language plpgsql stable
-set search_path = pg_catalog, cargo_store, pg_temp
-set client_min_messages = warning
 as $$
-declare
-    crate     crates;
-    described record;
 begin
-    select * into crate from crates c where c.id = crate_id;
-
+    -- the greatest of arrays, since aggregates that sort take several times as
+    -- long, most of it before they have seen a row
     select count(*),
-           (array_agg(v.id order by not v.yanked and v.stable desc,
-                                    not v.yanked desc, v.sort_key desc))[1],
-           (array_agg(v.num order by v.sort_key desc)
-                filter (where not v.yanked))[1],
-           (array_agg(v.num order by v.sort_key desc)
-                filter (where not v.yanked and v.stable))[1],
-           (array_agg(v.num order by v.id desc)
-                filter (where not v.yanked))[1]
+           (max(array[v.rank || v.sort_key, v.id::text]))[2],
+           (max(array[v.sort_key, v.num]) filter (where v.rank > '0'))[2],
+           (max(array[v.sort_key, v.num]) filter (where v.rank = '2'))[2],
+           (max(array[lpad(v.id::text, 19, '0'), v.num])
+                filter (where v.rank > '0'))[2]
       into num_versions, default_version_id, max_version, max_stable_version,
            newest_version
-      from (select w.id, w.num, w.sort_key, w.yanked,
-                   strpos(w.num_without_build, '-') = 0 as stable
+      from (select w.id, w.num, w.sort_key,
+                   case when w.yanked then '0'
+                        when is_stable(w.num_without_build) then '2'
+                        else '1' end collate "C" as rank
               from versions w
-             where w.crate_id = crate_summary.crate_id) v;
-
-    name_variants := coalesce(crate.name_variants,
-                              name_variants(crate.canonical_name));
-    search_head := crate.search_head;
-    search_readme := crate.search_readme;
-
-    -- what a version says of itself never changes
-    if default_version_id is distinct from crate.default_version_id
-        or search_head is null
-    then
-        select v.keywords, v.description, v.readme into described
-          from versions v where v.id = default_version_id;
-
-        search_head := setweight(to_tsvector('pg_catalog.english',
-                                             words(crate.name)), 'A')
-            || setweight(to_tsvector('pg_catalog.english',
-                                     words(array_to_string(described.keywords,
-                                                           ' '))), 'B')
-            || setweight(to_tsvector('pg_catalog.english',
-                                     words(coalesce(described.description,
-                                                    ''))), 'C');
-        search_readme := to_tsvector('pg_catalog.english',
-                                     words(coalesce(described.readme, '')));
-    end if;
+             where w.crate_id = versions_summary.crate_id) v;
 end
 $$;
 
-comment on function cargo_store.crate_summary(bigint) is
+comment on function cargo_store.versions_summary(bigint) is
     'The columns of crates that follow from its versions.';
 
 
@@ -102,7 +50,7 @@ set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 begin
     if not exists (select from crates c
-                    where c.name_variants is null
+                    where c.default_version_id is null
                       and exists (select from versions v
                                    where v.crate_id = c.id))
     then
@@ -111,13 +59,6 @@ begin
 
     -- nobody publishes or counts by the functions of yesterday meanwhile
     lock table crates, version_downloads in share row exclusive mode;
-
-    update crates c
-       set (num_versions, default_version_id, max_version, max_stable_version,
-            newest_version, name_variants, search_head, search_readme)
-               = (select * from crate_summary(c.id))
-     where c.name_variants is null
-       and exists (select from versions v where v.crate_id = c.id);
 
     insert into crate_downloads (crate_id, registry_id, downloads, recent)
     select c.id, c.registry_id, coalesce(sum(d.downloads), 0),
@@ -130,16 +71,17 @@ begin
         on conflict do nothing;
 
     update crates c
-       set popularity = popularity(d.downloads)
-      from crate_downloads d
-     where d.crate_id = c.id
-       and c.popularity <> popularity(d.downloads);
+       set (num_versions, default_version_id, max_version, max_stable_version,
+            newest_version)
+               = (select * from versions_summary(c.id))
+     where c.default_version_id is null
+       and exists (select from versions v where v.crate_id = c.id);
 end
 $$;
 
 comment on function cargo_store.refresh_new_crates() is
-    'Fills the columns of crate_summary(), and crate_downloads, of crates that '
-    'are older than these.';
+    'Fills the columns of versions_summary(), and crate_downloads, of crates '
+    'that are older than these.';
 
 
 create or replace function cargo_store.rfc3339(moment timestamptz)

@@ -181,11 +181,11 @@ begin
     perform delete_versions(array[target.version_id]);
     perform index_changed(target.crate_id, 'delete');
 
-    update crates c
+    update crate_search c
        set popularity = popularity(d.downloads)
       from crate_downloads d
-     where c.id = target.crate_id
-       and d.crate_id = c.id
+     where c.crate_id = target.crate_id
+       and d.crate_id = c.crate_id
        and c.popularity <> popularity(d.downloads);
 
     body := null;
@@ -207,7 +207,7 @@ language plpgsql volatile
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 begin
-    -- by the trigger this takes the mentions away, and counts the tags
+    -- by the trigger this takes away what it is found by, and counts the tags
     update crates c set default_version_id = null where c.id = $1;
 
     perform delete_versions(array(select v.id

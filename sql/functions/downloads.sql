@@ -74,7 +74,7 @@ as $$
 $$;
 
 comment on function cargo_store.popularity(bigint) is
-    'crates.popularity.';
+    'crate_search.popularity.';
 
 
 create or replace function cargo_store.refresh_popularity(version_ids bigint[])
@@ -82,24 +82,24 @@ returns void
 language sql volatile
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
-    -- a crate that is being published to has its turn at the next download
+    -- a row that is being written has its turn at the next download
     with rising as (
-        select c.id, popularity(d.downloads) as popularity
-          from crates c
-               join crate_downloads d on d.crate_id = c.id
-         where c.id in (select v.crate_id from versions v
-                         where v.id = any ($1))
+        select c.crate_id, popularity(d.downloads) as popularity
+          from crate_search c
+               join crate_downloads d on d.crate_id = c.crate_id
+         where c.crate_id in (select v.crate_id from versions v
+                               where v.id = any ($1))
            and c.popularity <> popularity(d.downloads)
            for no key update of c skip locked)
-    update crates c
+    update crate_search c
        set popularity = r.popularity
       from rising r
-     where c.id = r.id;
+     where c.crate_id = r.crate_id;
 $$;
 
 comment on function cargo_store.refresh_popularity(bigint[]) is
-    'After a count: brings crates.popularity of the crates of these versions '
-    'up to date.';
+    'After a count: brings crate_search.popularity of the crates of these '
+    'versions up to date.';
 
 
 create or replace function cargo_store.refresh_recent(crates integer)

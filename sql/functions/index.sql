@@ -14,6 +14,15 @@ comment on function cargo_store.index_line(text, boolean, text) is
     'The line of a version, of its columns, with its end.';
 
 
+create or replace function cargo_store.is_stored(length bigint)
+returns boolean
+language sql immutable parallel safe
+return length <= 100000;
+
+comment on function cargo_store.is_stored(bigint) is
+    'Is a document of so many bytes stored whole?';
+
+
 create or replace function cargo_store.store_document(
     crate cargo_store.crates)
 returns void
@@ -26,12 +35,13 @@ begin
                                     body)
         select crate.registry_id, lower(crate.name), crate.id,
                extract(epoch from crate.index_modified),
-               string_agg(index_line(v.index_head, v.yanked, v.index_tail),
-                          '' order by v.id)
-          from versions v
-         where v.crate_id = crate.id
-        having sum(octet_length(v.index_head) + octet_length(v.index_tail))
-               <= 100000
+               string_agg(v.line, '' order by v.id)
+          from (select w.id,
+                       index_line(w.index_head, w.yanked,
+                                  w.index_tail) as line
+                  from versions w
+                 where w.crate_id = crate.id) v
+        having is_stored(sum(octet_length(v.line)))
             on conflict on constraint documents_pkey do update
            set modified = excluded.modified, body = excluded.body;
 
@@ -47,6 +57,32 @@ $$;
 comment on function cargo_store.store_document(cargo_store.crates) is
     'Brings what is stored of a crate, the row as it is now and locked, up to '
     'date.';
+
+
+create or replace function cargo_store.append_to_document(
+    registry_id bigint,
+    name text,
+    modified timestamptz,
+    line text)
+returns boolean
+language plpgsql volatile
+as $$
+begin
+    update documents d
+       set modified = extract(epoch from append_to_document.modified),
+           body = d.body || line
+     where d.registry_id = append_to_document.registry_id
+       and d.name = append_to_document.name
+       and is_stored(octet_length(d.body) + octet_length(line));
+
+    return found;
+end
+$$;
+
+comment on function cargo_store.append_to_document(bigint, text, timestamptz,
+                                                   text) is
+    'The same for a document whose last line is new, and nothing else; false: '
+    'it is not stored, or gets too long for that.';
 
 
 create or replace function cargo_store.document_hidden()
@@ -167,7 +203,7 @@ begin
 
     -- cargo asks for config.json once in every run: the one read that counts
     -- as a use of the token, so that the others can go to a replica
-    if status = 200 then
+    if status = 200 and is_touched(access) is not true then
         perform touch_token(access);
     end if;
 end

@@ -114,37 +114,87 @@ comment on function cargo_store.find_version(cargo_store.access, text,
 
 create or replace function cargo_store.index_changed(
     crate_id bigint,
-    kind text)
+    kind text,
+    new_line text default null)
 returns void
 language plpgsql volatile
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 declare
-    changed crates;
+    summary constant record := versions_summary(crate_id);
+    changed record;
 begin
     -- the clock, not now(): the transaction may have waited for another one
     update crates c
        set index_modified = greatest(date_trunc('second', clock_timestamp()),
                                      c.index_modified + interval '1 second'),
            updated_at = now(),
-           (num_versions, default_version_id, max_version, max_stable_version,
-            newest_version, name_variants, search_head, search_readme)
-               = (select * from crate_summary(c.id))
+           num_versions = summary.num_versions,
+           default_version_id = summary.default_version_id,
+           max_version = summary.max_version,
+           max_stable_version = summary.max_stable_version,
+           newest_version = summary.newest_version
      where c.id = index_changed.crate_id
-    returning c.* into changed;
+    returning c.registry_id, lower(c.name) as name, c.index_modified
+      into changed;
 
-    insert into crate_downloads (crate_id, registry_id)
-    values (index_changed.crate_id, changed.registry_id)
-        on conflict do nothing;
+    if summary.num_versions = 1 then
+        insert into crate_downloads (crate_id, registry_id)
+        values (index_changed.crate_id, changed.registry_id)
+            on conflict do nothing;
+    end if;
 
-    perform store_document(changed);
+    if new_line is null
+        or not append_to_document(changed.registry_id, changed.name,
+                                  changed.index_modified, new_line)
+    then
+        perform store_document(c)
+           from crates c
+          where c.id = index_changed.crate_id;
+    end if;
 
     insert into changes (registry_id, crate, kind)
-    values (changed.registry_id, lower(changed.name), index_changed.kind);
+    values (changed.registry_id, changed.name, index_changed.kind);
 end
 $$;
 
-comment on function cargo_store.index_changed(bigint, text) is
+comment on function cargo_store.index_changed(bigint, text, text) is
     'To be called by every function that changes an index document, once, '
     'after the change; brings what the row of the crate says of its versions '
-    'up to date.';
+    'up to date.  new_line: when all that the change did to the document is to '
+    'add it at the end.';
+
+
+create or replace function cargo_store.index_begun(
+    crate_id bigint,
+    line text)
+returns void
+language plpgsql volatile
+as $$
+declare
+    crate cargo_store.crates;
+begin
+    select * into crate from crates c where c.id = index_begun.crate_id;
+
+    perform store_search(crate);
+
+    if exists (select from mentions_of(crate.default_version_id)) then
+        perform store_mentions(crate, crate.restricted);
+    end if;
+
+    insert into crate_downloads (crate_id, registry_id)
+    values (crate.id, crate.registry_id);
+
+    insert into documents (registry_id, name, crate_id, modified, body)
+    select crate.registry_id, lower(crate.name), crate.id,
+           extract(epoch from crate.index_modified), line
+     where is_stored(octet_length(line));
+
+    insert into changes (registry_id, crate, kind)
+    values (crate.registry_id, lower(crate.name), 'publish');
+end
+$$;
+
+comment on function cargo_store.index_begun(bigint, text) is
+    'The same for a crate that was created with its first and only version, '
+    'for which the row is right already.';

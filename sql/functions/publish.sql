@@ -1,3 +1,6 @@
+-- Publishing.  What every publish calls sets no search_path: that takes longer
+-- than much of what is done, and those alone call it that have set one.
+
 create or replace function cargo_store.insert_dependencies(
     version_id bigint,
     dependencies jsonb)
@@ -6,11 +9,6 @@ language plpgsql volatile
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 begin
-    -- most of what is published together has none
-    if dependencies = '[]' then
-        return;
-    end if;
-
     insert into dependencies
            (version_id, position, name, alias, req, kind, target, registry,
             optional, default_features, features, artifact, bindep_target,
@@ -44,21 +42,22 @@ create or replace function cargo_store.insert_version(
     checksum bytea,
     size bigint,
     published_by integer,
-    published_at timestamptz)
+    published_at timestamptz,
+    version_id bigint default nextval('cargo_store.versions_id_seq'))
 returns bigint
 language plpgsql volatile
-set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 declare
     new_id bigint;
 begin
     insert into versions as v
-           (crate_id, num, sort_key, checksum, size, index_head, index_tail,
+           (id, crate_id, num, sort_key, checksum, size, index_head, index_tail,
             features, links, rust_version, edition, description, homepage,
             documentation, repository, license, license_file, readme,
             readme_file, keywords, categories, authors, has_lib, bin_names,
             published_by, created_at, updated_at)
-    select insert_version.crate_id, r.vers, r.sort_key,
+           overriding system value
+    select version_id, insert_version.crate_id, r.vers, r.sort_key,
            insert_version.checksum, insert_version.size,
            insert_version.index_head, insert_version.index_tail,
            r.features, r.links, r.rust_version, r.edition, r.description,
@@ -80,7 +79,9 @@ begin
         return null;
     end if;
 
-    perform insert_dependencies(new_id, release->'deps');
+    if release->'deps' <> '[]' then
+        perform insert_dependencies(new_id, release->'deps');
+    end if;
 
     return new_id;
 end
@@ -88,7 +89,7 @@ $$;
 
 comment on function cargo_store.insert_version(bigint, jsonb, text, text,
                                                bytea, bigint, integer,
-                                               timestamptz) is
+                                               timestamptz, bigint) is
     'The id of the new version; null when its number is taken.';
 
 
@@ -99,7 +100,6 @@ create or replace function cargo_store.was_published(
     account_id integer)
 returns boolean
 language plpgsql stable
-set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 begin
     return exists (select from versions v
@@ -118,7 +118,7 @@ comment on function cargo_store.was_published(bigint, text, bytea, integer) is
 create or replace function cargo_store.add_version(
     access cargo_store.access,
     crate_id bigint,
-    created boolean,
+    first_version_id bigint,
     release jsonb,
     index_head text,
     index_tail text,
@@ -128,15 +128,23 @@ create or replace function cargo_store.add_version(
     out status integer,
     out body text)
 language plpgsql volatile
-set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 declare
     version constant text := release->>'vers';
 begin
-    if not created then
-        status := 403;
-        body := scope_refusal(access, '{publish-update}', release->>'name');
+    -- claim_for_publish() has seen to all that there is to a new one
+    if first_version_id is not null then
+        perform insert_version(crate_id, release, index_head, index_tail,
+                               checksum, size, access.account_id,
+                               published_at, first_version_id);
+        perform index_begun(crate_id, index_line(index_head, false,
+                                                 index_tail));
+        status := 200;
+        return;
     end if;
+
+    status := 403;
+    body := scope_refusal(access, '{publish-update}', release->>'name');
 
     if body is null then
         status := 400;
@@ -156,15 +164,16 @@ begin
         return;
     end if;
 
-    perform index_changed(crate_id, 'publish');
+    perform index_changed(crate_id, 'publish',
+                          index_line(index_head, false, index_tail));
     status := 200;
 end
 $$;
 
 comment on function cargo_store.add_version(cargo_store.access, bigint,
-                                            boolean, jsonb, text, text, bytea,
+                                            bigint, jsonb, text, text, bytea,
                                             bigint, timestamptz) is
-    'Adds it to a crate that claim_crate() has locked, or created.  '
+    'Adds it to a crate that claim_for_publish() has locked, or created.  '
     '200 with a null body; 400 version taken, or deleted not long ago; 403 '
     'wrong scope.';
 
@@ -175,7 +184,6 @@ create or replace function cargo_store.publish_facts(
     owners text[] default null)
 returns jsonb
 language plpgsql immutable
-set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 begin
     return jsonb_strip_nulls(jsonb_build_object(
@@ -200,14 +208,12 @@ create or replace function cargo_store.publish_release(
     out before jsonb,
     out after jsonb)
 language plpgsql volatile
-set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 declare
-    deps  record;
+    deps  constant record := check_dependencies(access, release);
     crate record;
+    added record;
 begin
-    select * into deps from check_dependencies(access, release);
-
     status := 400;
     body := coalesce(check_metadata(access.settings, release), deps.refusal);
 
@@ -215,25 +221,27 @@ begin
         return;
     end if;
 
-    select * into crate
-      from claim_crate(access, release->>'name', release->>'vers');
+    crate := claim_for_publish(access, release->>'name', release->>'vers');
     status := crate.status;
     body := crate.body;
 
-    -- the answer to the first upload may have been lost on its way; what was
-    -- in it is said again, also to a token that may only make new crates
-    if status = 200
-        and was_published(crate.crate_id, release->>'vers', checksum,
-                          access.account_id)
-    then
-        before := publish_facts(checksum, size);
+    if status = 200 then
+        added := add_version(access, crate.crate_id, crate.first_version_id,
+                             release, index_head, index_tail, checksum, size,
+                             published_at);
+        status := added.status;
+        body := added.body;
 
-    elsif status = 200 then
-        select a.status, a.body
-          into status, body
-          from add_version(access, crate.crate_id, crate.created, release,
-                           index_head, index_tail, checksum, size,
-                           published_at) a;
+        -- the answer to the first upload may have been lost on its way; what
+        -- was in it is said again, also to a token that may only make new
+        -- crates
+        if status <> 200
+            and was_published(crate.crate_id, release->>'vers', checksum,
+                              access.account_id)
+        then
+            status := 200;
+            before := publish_facts(checksum, size);
+        end if;
     end if;
 
     if status <> 200 then
@@ -243,7 +251,7 @@ begin
     body := '{"warnings":{"invalid_categories":[],"invalid_badges":[],"other":'
             || to_json(deps.warnings) || '}}';
     after := publish_facts(checksum, size,
-                           case when crate.created
+                           case when crate.first_version_id is not null
                                 then array[access.account] end);
 end
 $$;
@@ -275,11 +283,13 @@ set plan_cache_mode = force_generic_plan
 as $$
 declare
     access cargo_store.access;
+    bell   text;
+    done   record;
     before jsonb;
     after  jsonb;
 begin
     if not ring then
-        perform set_config('cargo.ring', 'later', true);
+        bell := set_config('cargo.ring', 'later', true);
     end if;
 
     access := open_for_write(registry, caller, 'publisher',
@@ -291,10 +301,12 @@ begin
     token_name := access.token_name;
 
     if status = 200 then
-        select p.status, p.body, p.before, p.after
-          into status, body, before, after
-          from publish_release(access, release, index_head, index_tail,
-                               checksum, size, published_at) p;
+        done := publish_release(access, release, index_head, index_tail,
+                                checksum, size, published_at);
+        status := done.status;
+        body := done.body;
+        before := done.before;
+        after := done.after;
     end if;
 
     perform audit(access, registry, caller, 'publish', release->>'name',

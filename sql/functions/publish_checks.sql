@@ -7,7 +7,6 @@ create or replace function cargo_store.check_metadata(
     release jsonb,
     out refusal text)
 language plpgsql immutable
-set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 declare
     missing      text[] := '{}';
@@ -103,10 +102,9 @@ create or replace function cargo_store.check_dependencies(
     out refusal text,
     out warnings text[])
 language plpgsql volatile
-set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 declare
-    settings constant registries := access.settings;
+    settings constant cargo_store.registries := access.settings;
     wildcard text;
     unknown  text[];
 begin

@@ -18,7 +18,6 @@ create or replace function cargo_store.reserved_refusal(
     out status integer,
     out body text)
 language plpgsql stable
-set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 declare
     canonical constant text := canonical_name(name);
@@ -80,10 +79,9 @@ create or replace function cargo_store.quarantine_refusal(
     version text)
 returns text
 language plpgsql volatile
-set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 declare
-    gone deletions;
+    gone cargo_store.deletions;
 begin
     -- the clock, not now(): the transaction may have waited for the deletion
     select * into gone
@@ -131,10 +129,10 @@ create or replace function cargo_store.new_crate_refusal(
     out status integer,
     out body text)
 language plpgsql volatile
-set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 declare
-    needed constant member_role := (access.settings).new_crates;
+    needed   constant cargo_store.member_role := (access.settings).new_crates;
+    reserved record;
 begin
     status := 403;
     body := scope_refusal(access, '{publish-new}', name);
@@ -151,19 +149,22 @@ begin
         return;
     end if;
 
-    select r.status, r.body
-      into status, body
-      from reserved_refusal(access, name) r;
-
-    if status <> 200 then
-        return;
-    end if;
+    reserved := reserved_refusal(access, name);
+    status := reserved.status;
+    body := reserved.body;
 
     -- an earlier crate of the name may have lost the version before it went
-    body := coalesce(quarantine_refusal(access, name, null),
-                     quarantine_refusal(access, name, version));
+    if status = 200
+        and exists (select from deletions d
+                     where d.registry_id = (access.settings).id
+                       and d.canonical_name
+                           = canonical_name(new_crate_refusal.name))
+    then
+        body := coalesce(quarantine_refusal(access, name, null),
+                         quarantine_refusal(access, name, version));
+    end if;
 
-    if body is not null then
+    if status = 200 and body is not null then
         status := 400;
     end if;
 end
@@ -179,16 +180,26 @@ comment on function cargo_store.new_crate_refusal(cargo_store.access, text,
 create or replace function cargo_store.create_crate(
     registry_id bigint,
     name text,
-    owner_id integer)
+    owner_id integer,
+    first_version text default null,
+    first_version_id bigint default null)
 returns bigint
 language plpgsql volatile
-set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 declare
     new_id bigint;
 begin
-    insert into crates as c (registry_id, name)
-    values (registry_id, name)
+    insert into crates as c
+           (registry_id, name, index_modified, num_versions,
+            default_version_id, max_version, max_stable_version,
+            newest_version)
+    values (registry_id, name,
+            case when first_version is null then 'epoch'
+                 else date_trunc('second', clock_timestamp()) end,
+            case when first_version is null then 0 else 1 end,
+            first_version_id, first_version,
+            case when is_stable(first_version) then first_version end,
+            first_version)
         on conflict do nothing
     returning c.id into new_id;
 
@@ -201,9 +212,12 @@ begin
 end
 $$;
 
-comment on function cargo_store.create_crate(bigint, text, integer) is
+comment on function cargo_store.create_crate(bigint, text, integer, text,
+                                             bigint) is
     'The id of a new crate, which the account owns; null when the name is '
-    'taken, after waiting for whoever was taking it.';
+    'taken, after waiting for whoever was taking it.  With a first version the '
+    'row is as versions_summary() would have it afterwards: insert_version() '
+    'and index_begun() are left to do.';
 
 
 create or replace function cargo_store.not_an_owner(
@@ -235,28 +249,26 @@ comment on function cargo_store.not_an_owner(bigint, text) is
     'The sentence for 403, publish to somebody else''s crate.';
 
 
-create or replace function cargo_store.lock_or_create(
+create or replace function cargo_store.claim_for_publish(
     access cargo_store.access,
     name text,
     version text,
     out status integer,
     out body text,
     out crate_id bigint,
-    out created boolean)
+    out first_version_id bigint)
 language plpgsql volatile
-set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 declare
     canonical constant text := canonical_name(name);
+    refusal   record;
+    stored    record;
 begin
-    created := false;
-
     -- Who loses the race for a new name waits in create_crate() until the
     -- winner has committed, goes round once more and finds the winner's crate.
     loop
-        status := 200;
-
-        select c.id into crate_id
+        -- the row as it is after the wait for the lock
+        select c.id, c.name, c.restricted into stored
           from crates c
          where c.registry_id = (access.settings).id
            and c.canonical_name = canonical
@@ -264,55 +276,29 @@ begin
 
         exit when found;
 
-        select r.status, r.body
-          into status, body
-          from new_crate_refusal(access, name, version) r;
+        refusal := new_crate_refusal(access, name, version);
+        status := refusal.status;
+        body := refusal.body;
 
-        exit when status <> 200;
+        if status <> 200 then
+            return;
+        end if;
 
+        first_version_id := nextval('cargo_store.versions_id_seq');
         crate_id := create_crate((access.settings).id, name,
-                                 access.account_id);
-        created := crate_id is not null;
+                                 access.account_id, version,
+                                 first_version_id);
 
-        exit when created;
+        if crate_id is not null then
+            return;
+        end if;
     end loop;
-end
-$$;
 
-comment on function cargo_store.lock_or_create(cargo_store.access, text,
-                                               text) is
-    'A crate, locked until the end of the transaction; made, and owned by the '
-    'caller, when it is new.  200; 400 and 403 as new_crate_refusal().';
-
-
-create or replace function cargo_store.claim_crate(
-    access cargo_store.access,
-    name text,
-    version text,
-    out status integer,
-    out body text,
-    out crate_id bigint,
-    out created boolean)
-language plpgsql volatile
-set search_path = pg_catalog, cargo_store, pg_temp
-as $$
-declare
-    stored crates;
-begin
-    select l.status, l.body, l.crate_id, l.created
-      into status, body, crate_id, created
-      from lock_or_create(access, name, version) l;
-
-    if status <> 200 or created then
-        return;
-    end if;
-
-    -- as it is after the wait for the lock
-    select * into stored from crates c where c.id = crate_id;
-
+    crate_id := stored.id;
+    first_version_id := null;
     status := 403;
 
-    if not sees(stored, access) then
+    if not sees(stored.id, canonical, stored.restricted, access) then
         body := name_taken(name);
 
     elsif not owns(crate_id, access.account_id) and access.role < 'admin' then
@@ -328,8 +314,10 @@ begin
 end
 $$;
 
-comment on function cargo_store.claim_crate(cargo_store.access, text, text) is
-    'The crate to publish to, as lock_or_create() has it, if the caller may '
-    'publish to it.  '
+comment on function cargo_store.claim_for_publish(cargo_store.access, text,
+                                                  text) is
+    'The crate to publish to, locked until the end of the transaction, if the '
+    'caller may publish to it.  When it is new it has been made for the '
+    'version, whose id is to be first_version_id, and is the caller''s.  '
     '200; 400 and 403 as new_crate_refusal(); 400 other spelling; 403 not an '
     'owner, or the crate is hidden from the caller.';

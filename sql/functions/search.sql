@@ -68,7 +68,7 @@ begin
     if among is null then
         select count(*) into number
           from (select
-                  from crates c
+                  from crate_search c
                  where c.registry_id = (access.settings).id
                    and c.canonical_name >= wanted
                    and c.canonical_name < wanted || '~'
@@ -77,24 +77,23 @@ begin
 
     if number = 10000 then
         return array(
-            select c.id
-              from crates c
+            select c.crate_id
+              from crate_search c
              where starts_with(c.canonical_name, wanted) is true
                and c.registry_id = (access.settings).id
-               and c.default_version_id is not null
                and sees(c, access)
              order by c.popularity desc
              limit 500);
     end if;
 
     return array(
-        select c.id
-          from crates c
+        select c.crate_id
+          from crate_search c
          where c.registry_id = (access.settings).id
            and c.canonical_name >= wanted
            and c.canonical_name < wanted || '~'
            and sees(c, access)
-           and (among is null or c.id = any (among))
+           and (among is null or c.crate_id = any (among))
          order by c.popularity desc
          limit 500);
 end
@@ -126,26 +125,25 @@ begin
     end if;
 
     with m as materialized (
-        select c.id, c.popularity
-          from crates c
+        select c.crate_id, c.popularity
+          from crate_search c
          where c.canonical_name like pattern
            and c.registry_id + 0 = (access.settings).id
            and sees(c, access)
-           and (among is null or c.id = any (among))
+           and (among is null or c.crate_id = any (among))
          limit 10000)
     select (select count(*) from m),
-           array(select m.id from m order by m.popularity desc limit 500)
+           array(select m.crate_id from m order by m.popularity desc limit 500)
       into number, ids;
 
     if number = 10000 then
         ids := array(
-            select c.id
-              from crates c
+            select c.crate_id
+              from crate_search c
              where (c.canonical_name like pattern) is true
                and c.registry_id = (access.settings).id
-               and c.default_version_id is not null
                and sees(c, access)
-               and (among is null or c.id = any (among))
+               and (among is null or c.crate_id = any (among))
              order by c.popularity desc
              limit 500);
     end if;
@@ -177,13 +175,13 @@ begin
     end if;
 
     return array(
-        select m.id
-          from (select c.id, c.popularity
-                  from crates c
+        select m.crate_id
+          from (select c.crate_id, c.popularity
+                  from crate_search c
                  where c.name_variants && name_variants(wanted)
                    and c.registry_id + 0 = (access.settings).id
                    and sees(c, access)
-                   and (among is null or c.id = any (among))
+                   and (among is null or c.crate_id = any (among))
                  limit 5000) m
          order by m.popularity desc
          limit 500);
@@ -214,9 +212,8 @@ begin
     if among is null then
         select count(*) into number
           from (select c.search_head
-                  from crates c
+                  from crate_search c
                  where c.registry_id = (access.settings).id
-                   and c.default_version_id is not null
                  order by c.popularity desc
                  limit 1000) m
          where (m.search_head @@ words) is true;
@@ -224,15 +221,18 @@ begin
 
     if number is null or number < 50 then
         with m as materialized (
-            select c.id, c.popularity
-              from crates c
+            select c.crate_id, c.popularity
+              from crate_search c
              where c.search_head @@ words
                and c.registry_id + 0 = (access.settings).id
                and sees(c, access)
-               and (among is null or c.id = any (among))
+               and (among is null or c.crate_id = any (among))
              limit 10000)
         select (select count(*) from m),
-               array(select m.id from m order by m.popularity desc limit 500)
+               array(select m.crate_id
+                       from m
+                      order by m.popularity desc
+                      limit 500)
           into number, ids;
 
         if number < 10000 then
@@ -241,13 +241,12 @@ begin
     end if;
 
     return array(
-        select c.id
-          from crates c
+        select c.crate_id
+          from crate_search c
          where (c.search_head @@ words) is true
            and c.registry_id = (access.settings).id
-           and c.default_version_id is not null
            and sees(c, access)
-           and (among is null or c.id = any (among))
+           and (among is null or c.crate_id = any (among))
          order by c.popularity desc
          limit 500);
 end
@@ -270,13 +269,13 @@ set plan_cache_mode = force_custom_plan
 as $$
 begin
     return array(
-        select m.id
-          from (select c.id, c.popularity
-                  from crates c
+        select m.crate_id
+          from (select c.crate_id, c.popularity
+                  from crate_search c
                  where c.search_readme @@ words
                    and c.registry_id + 0 = (access.settings).id
                    and sees(c, access)
-                   and (among is null or c.id = any (among))
+                   and (among is null or c.crate_id = any (among))
                  limit 5000) m
          order by m.popularity desc
          limit 500);
@@ -339,10 +338,10 @@ begin
     ids := crates_with_words(access, among, words);
 
     return query
-    select c.id, case when ts_filter(c.search_head, '{a,b}') @@ words
-                      then 2 else 3 end
-      from crates c
-     where c.id = any (ids);
+    select c.crate_id, case when ts_filter(c.search_head, '{a,b}') @@ words
+                            then 2 else 3 end
+      from crate_search c
+     where c.crate_id = any (ids);
 
     if cardinality(ids) < 200 then
         ids := crates_with_readme(access, among, words);

@@ -35,7 +35,6 @@ create or replace function cargo_store.owns(
     account_id integer)
 returns boolean
 language plpgsql stable
-set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 begin
     return exists (select from owners o
@@ -125,23 +124,51 @@ comment on function cargo_store.read_patterns(cargo_store.access) is
 
 
 create or replace function cargo_store.sees(
-    crate cargo_store.crates,
+    crate_id bigint,
+    canonical_name text,
+    restricted boolean,
     access cargo_store.access)
 returns boolean
 language sql stable
 return (cargo_store.read_patterns(access) is null
-        or cargo_store.name_matches(crate.canonical_name,
+        or cargo_store.name_matches(canonical_name,
                                     cargo_store.read_patterns(access)))
-       and (not crate.restricted
+       and (not restricted
             or coalesce(access.role >= 'maintainer', false)
             or (access.account_id is not null
-                and (cargo_store.owns(crate.id, access.account_id)
-                     or cargo_store.reads(crate.id, access.account_id))));
+                and (cargo_store.owns(crate_id, access.account_id)
+                     or cargo_store.reads(crate_id, access.account_id))));
+
+comment on function cargo_store.sees(bigint, text, boolean,
+                                     cargo_store.access) is
+    'Does the caller see the crate?  Parsed when created, as the two below, '
+    'so that the planner can inline it into a query of many crates; those '
+    'above are only called for what not everybody sees, and keep their plans.';
+
+
+create or replace function cargo_store.sees(
+    crate cargo_store.crates,
+    access cargo_store.access)
+returns boolean
+language sql stable
+return cargo_store.sees(crate.id, crate.canonical_name, crate.restricted,
+                        access);
 
 comment on function cargo_store.sees(cargo_store.crates, cargo_store.access) is
-    'Does the caller see the crate?  Parsed when created, so that the planner '
-    'can inline it into a query of many crates; those above are only called '
-    'for what not everybody sees, and keep their plans.';
+    'The same of its row.';
+
+
+create or replace function cargo_store.sees(
+    found cargo_store.crate_search,
+    access cargo_store.access)
+returns boolean
+language sql stable
+return cargo_store.sees(found.crate_id, found.canonical_name,
+                        found.restricted, access);
+
+comment on function cargo_store.sees(cargo_store.crate_search,
+                                     cargo_store.access) is
+    'The same of the row that it is found by.';
 
 
 create or replace function cargo_store.is_hidden(

@@ -24,93 +24,55 @@ comment on function cargo_store.mentions_of(bigint) is
     'when created, so that the planner can inline it.';
 
 
-create or replace function cargo_store.note_mentions()
-returns trigger
+create or replace function cargo_store.store_mentions(
+    crate cargo_store.crates,
+    was_restricted boolean)
+returns void
 language plpgsql volatile
-set search_path = pg_catalog, cargo_store, pg_temp
 as $$
-declare
-    ids bigint[];
 begin
-    -- most versions mention what the one before them did
-    ids := array(
-        select n.id
-          from new_rows n
-               join old_rows o on o.id = n.id
-         where n.restricted <> o.restricted
-            or (n.default_version_id is distinct from o.default_version_id
-                and array(select m.kind || ' ' || m.name
-                            from mentions_of(n.default_version_id) m
-                           order by 1)
-                    <> array(select m.kind || ' ' || m.name
-                               from crate_mentions m
-                              where m.crate_id = n.id
-                              order by 1)));
-
-    if ids = '{}' then
-        return null;
-    end if;
-
     -- tags in the order of their names, so that two who publish wait for each
     -- other instead of running into a deadlock
-    with changed as materialized (
-        select n.id, n.registry_id, n.default_version_id,
-               case when o.restricted then 0 else -1 end as before,
-               case when n.restricted then 0 else 1 end as after
-          from new_rows n
-               join old_rows o on o.id = n.id
-         where n.id = any (ids)),
-    wanted as materialized (
-        select c.id as crate_id, c.registry_id, m.kind, m.name, c.after
-          from changed c
-               cross join lateral mentions_of(c.default_version_id) m),
+    with wanted as materialized (
+        select m.kind, m.name
+          from mentions_of(crate.default_version_id) m),
     stored as materialized (
-        select m.crate_id, m.registry_id, m.kind, m.name, c.before
-          from changed c
-               join crate_mentions m on m.crate_id = c.id),
+        select m.kind, m.name
+          from crate_mentions m
+         where m.crate_id = crate.id),
     gone as (
         delete from crate_mentions m
-         using stored s
-         where m.crate_id = s.crate_id
-           and m.kind = s.kind
-           and m.name = s.name
+         where m.crate_id = crate.id
            and not exists (select from wanted w
-                            where w.crate_id = m.crate_id
-                              and w.kind = m.kind
+                            where w.kind = m.kind
                               and w.name = m.name)),
     come as (
         insert into crate_mentions (crate_id, registry_id, kind, name)
-        select w.crate_id, w.registry_id, w.kind, w.name
+        select crate.id, crate.registry_id, w.kind, w.name
           from wanted w
             on conflict do nothing)
     insert into tags as t (registry_id, kind, name, crates)
-    select n.registry_id, n.kind, n.name, sum(n.crates)
-      from (select registry_id, kind, name, before as crates from stored
+    select crate.registry_id, n.kind, n.name, sum(n.crates)
+      from (select kind, name,
+                   case when was_restricted then 0 else -1 end as crates
+              from stored
             union all
-            select registry_id, kind, name, after from wanted) n
+            select kind, name, case when crate.restricted then 0 else 1 end
+              from wanted) n
      where n.kind <> 'dependency'
-     group by n.registry_id, n.kind, n.name
+     group by n.kind, n.name
     having sum(n.crates) <> 0
         or not exists (select from tags t
-                        where t.registry_id = n.registry_id
+                        where t.registry_id = crate.registry_id
                           and t.kind = n.kind
                           and t.name = n.name)
-     order by n.registry_id, n.kind, n.name
+     order by n.kind, n.name
         on conflict (registry_id, kind, name) do update
        set crates = t.crates + excluded.crates;
-
-    return null;
 end
 $$;
 
-comment on function cargo_store.note_mentions() is
-    'Keeps crate_mentions and the numbers of tags; a restricted crate is in '
-    'the first, but not counted.';
-
-
--- once a statement: whoever refreshes all crates counts each tag once
-create or replace trigger crates_mentions
-    after update on cargo_store.crates
-    referencing old table as old_rows new table as new_rows
-    for each statement
-    execute function cargo_store.note_mentions();
+comment on function cargo_store.store_mentions(cargo_store.crates, boolean) is
+    'Brings crate_mentions and the numbers of tags up to date; a restricted '
+    'crate is in the first, but not counted, nor was it when it was '
+    'restricted before.';

@@ -211,14 +211,26 @@ select matches((select body
                   from cargo.index_document('main', null, 'foo-bar')),
                E'\n2999false\n3000false\n$', 'in order');
 
+select ok(strpos(pg_temp.stored_document('foo-bar'), E'\n3000false\n') > 0,
+          'stored whole');
+select is(pg_temp.publish('alice', 'Foo-Bar', '2.9.0'), pg_temp.published(),
+          'one more line');
+select is(pg_temp.stored_document('foo-bar'),
+          substr(pg_temp.document('foo-bar'), 5), 'is added to it');
+select is_empty('select pg_temp.differing_documents()', 'in its place');
+
+-- as if it had been stored when it was longer than is allowed now
 update cargo_store.versions v set index_head = repeat(' ', 100) || index_head
   from cargo_store.crates c
  where c.id = v.crate_id and c.name = 'Foo-Bar';
+update cargo_store.documents d
+   set body = repeat(' ', 100000) || E'\n' || d.body
+ where d.name = 'foo-bar';
 select is(pg_temp.publish('alice', 'Foo-Bar', '3.0.0'), pg_temp.published(),
           'one that is very long');
 select is(pg_temp.stored_document('foo-bar'), null, 'is not stored');
 select is((select array_length(string_to_array(body, E'\n'), 1)
-             from cargo.index_document('main', null, 'foo-bar')), 3006,
+             from cargo.index_document('main', null, 'foo-bar')), 3007,
           'and is there');
 
 

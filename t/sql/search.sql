@@ -491,23 +491,85 @@ select is_empty('select from cargo_store.crate_downloads
 -- a database from before there was a search
 
 create temporary table before as
-    select to_jsonb(c) as crate, to_jsonb(d) - 'recent_on' as downloads
+    select to_jsonb(c) as crate, to_jsonb(d) - 'recent_on' as downloads,
+           to_jsonb(s) as search
       from cargo_store.crates c
-           left join cargo_store.crate_downloads d on d.crate_id = c.id;
-delete from cargo_store.crate_downloads;
+           left join cargo_store.crate_downloads d on d.crate_id = c.id
+           left join cargo_store.crate_search s on s.crate_id = c.id;
 update cargo_store.crates
    set (num_versions, default_version_id, max_version, max_stable_version,
-        newest_version, name_variants, search_head, search_readme)
-           = (0, null, null, null, null, null, null, null);
+        newest_version) = (0, null, null, null, null);
+delete from cargo_store.crate_downloads;
+select is_empty('select from cargo_store.crate_search',
+                'no default version, nothing to be found by');
 select is(pg_temp.found('json'), '', 'nothing is found');
 select cargo_store.refresh_new_crates();
 select results_eq(
-    'select crate, downloads from before order by crate->''id''',
-    'select to_jsonb(c), to_jsonb(d) - ''recent_on''
+    'select crate, downloads, search from before order by crate->''id''',
+    'select to_jsonb(c), to_jsonb(d) - ''recent_on'', to_jsonb(s)
        from cargo_store.crates c
             left join cargo_store.crate_downloads d on d.crate_id = c.id
+            left join cargo_store.crate_search s on s.crate_id = c.id
       order by to_jsonb(c)->''id''',
     'a migrate brings it all back');
+
+
+-- what is stored is what follows from the versions, whatever has happened
+
+select is(pg_temp.publish('alice', 'worded', version, words),
+          pg_temp.published(), 'worded ' || version)
+  from (values ('1.0.0', '{"description": "some fog", "keywords": ["mist"],
+                           "readme": "grey"}'::jsonb),
+               ('1.0.1', '{"description": "some fog", "keywords": ["mist"],
+                           "readme": "grey"}'),
+               ('1.1.0', '{"description": "some fog", "keywords": ["mist"],
+                           "readme": "bluish"}'),
+               ('0.9.0', '{"description": "hail"}')) v (version, words);
+select is(pg_temp.found(word), found, word)
+  from (values ('fog', 'worded'), ('mist', 'worded'), ('bluish', 'worded'),
+               ('grey', ''), ('hail', '')) w (word, found);
+select is(pg_temp.publish('alice', 'first-pre', '1.0.0-rc.1+build'),
+          pg_temp.published(), 'a crate begins with a pre-release');
+
+create function pg_temp.not_as_it_follows() returns setof text
+language sql
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+    select c.name
+      from crates c
+           cross join lateral versions_summary(c.id) s
+           cross join lateral search_words(c) w
+           left join crate_search f on f.crate_id = c.id
+     where (c.num_versions, c.default_version_id, c.max_version,
+            c.max_stable_version, c.newest_version)
+           is distinct from (s.num_versions, s.default_version_id,
+                             s.max_version, s.max_stable_version,
+                             s.newest_version)
+        or (f.search_head, f.search_readme)
+           is distinct from (w.head, w.readme)
+        or (f.registry_id, f.canonical_name, f.restricted)
+           <> (c.registry_id, c.canonical_name, c.restricted)
+        or f.name_variants <> name_variants(c.canonical_name)
+        or array(select m.kind || m.name
+                   from crate_mentions m
+                  where m.crate_id = c.id
+                  order by 1)
+           <> array(select m.kind || m.name
+                      from mentions_of(c.default_version_id) m
+                     order by 1);
+$$;
+
+select is_empty('select pg_temp.not_as_it_follows()', 'all of it is right');
+select is(status, 200, 'restricted')
+  from cargo_admin.restrict_crate('main', 'worded', true);
+select is_empty('select pg_temp.not_as_it_follows()', 'it still is');
+select is(pg_temp.found('fog'), '', 'and not everybody finds it');
+select is(status, 200, 'not restricted')
+  from cargo_admin.restrict_crate('main', 'worded', false);
+select is_empty('select pg_temp.not_as_it_follows()', 'nothing is left of it');
+update cargo_store.crate_search set search_readme = '';
+select isnt_empty('select pg_temp.not_as_it_follows()',
+                  'it would be seen if it were not');
 
 
 -- what would make a publish fail
