@@ -197,9 +197,9 @@ select results_eq(
       order by plain_name collate "C"',
     array['add_version', 'append_to_document', 'audit', 'check_dependencies',
           'check_metadata', 'claim_for_publish', 'create_crate', 'identify',
-          'identify_token', 'index_begun', 'insert_version', 'name_matches',
-          'name_variants', 'new_crate_refusal', 'open_for_write', 'owns',
-          'publish_facts', 'publish_release', 'quarantine_refusal',
+          'identify_token', 'index_begun', 'insert_version', 'name_variants',
+          'new_crate_refusal', 'open_for_write', 'owns', 'publish_facts',
+          'publish_release', 'quarantine_refusal',
           'reserved_refusal', 'scope_refusal', 'search_words',
           'store_mentions', 'versions_summary', 'was_published'],
     'all others too, but what every publish calls');
