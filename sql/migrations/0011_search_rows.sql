@@ -14,10 +14,14 @@ select c.id, c.registry_id, c.canonical_name, c.restricted, c.popularity,
 
 alter table cargo_store.crate_search add primary key (crate_id);
 
+-- all that is read of a crate while candidates are gathered by their names
 create index crate_search_name_idx
-    on cargo_store.crate_search (registry_id, canonical_name);
+    on cargo_store.crate_search (registry_id, canonical_name)
+    include (crate_id, restricted, popularity);
 create index crate_search_popularity_idx
-    on cargo_store.crate_search (registry_id, popularity);
+    on cargo_store.crate_search (registry_id, popularity)
+    include (crate_id, restricted, canonical_name);
+
 create index crate_search_name_variants_idx
     on cargo_store.crate_search using gin (name_variants);
 create index crate_search_head_idx
