@@ -31,6 +31,11 @@ comment on column cargo_store.crates.popularity is
     'no longer used, as name_variants, search_head and search_readme: see '
     'crate_search';
 
+-- Nobody deadlocks with who has all that the others begin with; downloads, which
+-- begin with versions, are counted in this order.
+lock table cargo_store.registries, cargo_store.versions, cargo_store.crates
+    in access exclusive mode;
+
 -- It would be looked up, and its index written, at every publish.  Whoever
 -- deletes a version sets another one before the transaction ends.
 alter table cargo_store.crates
@@ -39,8 +44,8 @@ alter table cargo_store.crates
 drop index cargo_store.crates_default_version_id_idx;
 
 
--- The functions that are there do not know the table: what they change while
--- it is filled is noted, and looked at again.
+-- The functions that are there write to crates and do not know the table: what
+-- they change from now on is noted, until those come that do.
 
 create table cargo_store.crate_search_due (
     crate_id bigint not null
@@ -57,7 +62,45 @@ begin
 end
 $$;
 
+-- A crate gets its default version after its row, and loses it before.
 create trigger crates_search_due
-    after insert or update on cargo_store.crates
+    after update on cargo_store.crates
     for each row
+    when ((old.default_version_id is null) <> (new.default_version_id is null)
+          or (old.restricted, old.popularity)
+             <> (new.restricted, new.popularity)
+          or (old.name_variants, old.search_head, old.search_readme)
+             is distinct from (new.name_variants, new.search_head,
+                               new.search_readme))
     execute function cargo_store.note_search_due();
+
+
+create function cargo_store.copy_search_due()
+returns void
+language plpgsql volatile
+set search_path = pg_catalog, cargo_store, pg_temp
+as $$
+declare
+    ids bigint[];
+begin
+    with due as (
+        delete from crate_search_due d returning d.crate_id)
+    select array_agg(distinct d.crate_id) into ids from due d;
+
+    delete from crate_search s where s.crate_id = any (ids);
+
+    insert into crate_search
+           (crate_id, registry_id, canonical_name, restricted, popularity,
+            name_variants, search_head, search_readme)
+    select c.id, c.registry_id, c.canonical_name, c.restricted, c.popularity,
+           c.name_variants, c.search_head, c.search_readme
+      from crates c
+     where c.id = any (ids)
+       and c.default_version_id is not null;
+end
+$$;
+
+comment on function cargo_store.copy_search_due() is
+    'Copies what was changed since it was copied last.  What is changed '
+    'meanwhile is left for the next time: whoever wants to have it all locks '
+    'crates before.';

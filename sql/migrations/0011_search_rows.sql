@@ -9,8 +9,7 @@ insert into cargo_store.crate_search
 select c.id, c.registry_id, c.canonical_name, c.restricted, c.popularity,
        c.name_variants, c.search_head, c.search_readme
   from cargo_store.crates c
- where c.default_version_id is not null
-   and c.name_variants is not null;
+ where c.default_version_id is not null;
 
 alter table cargo_store.crate_search add primary key (crate_id);
 
@@ -41,3 +40,11 @@ end
 $$;
 
 analyze cargo_store.crate_search;
+
+-- of what was changed while that went on, little is left for those after this
+-- one, whom others wait for
+do $$
+begin
+    perform cargo_store.copy_search_due();
+end
+$$;

@@ -3,11 +3,11 @@
 -- against them row by row: each check locks the row that it finds, and all who
 -- publish at the same time find the same few.
 
--- in the order in which a publish uses them
-lock table cargo_store.registries, cargo_store.accounts, cargo_store.crates,
-           cargo_store.owners, cargo_store.versions,
-           cargo_store.crate_mentions, cargo_store.crate_downloads,
-           cargo_store.documents in access exclusive mode;
+-- in the order of 0010
+lock table cargo_store.registries, cargo_store.accounts, cargo_store.versions,
+           cargo_store.crate_downloads, cargo_store.crates, cargo_store.owners,
+           cargo_store.crate_mentions, cargo_store.documents
+    in access exclusive mode;
 
 alter table cargo_store.crates
     drop constraint crates_registry_id_fkey,
@@ -23,11 +23,14 @@ alter table cargo_store.crate_downloads
 alter table cargo_store.documents
     drop constraint documents_registry_id_fkey;
 
--- crates may have been deleted while 0011 copied them
+-- crates may have been deleted since 0011 copied them
+do $$
+begin
+    perform cargo_store.copy_search_due();
+end
+$$;
 
-delete from cargo_store.crate_search s
- where not exists (select from cargo_store.crates c where c.id = s.crate_id);
-
+-- nobody waits until all rows have been looked at: 0013 does that
 alter table cargo_store.crate_search
     add foreign key (crate_id) references cargo_store.crates
-        on delete cascade;
+        on delete cascade not valid;
