@@ -228,17 +228,17 @@ end
 $$;
 
 comment on function cargo_store.touch_token(cargo_store.access) is
-    'Notes the use of a token; see is_touched().';
+    'Notes the use of a token that needs_touch().';
 
 
-create or replace function cargo_store.is_touched(access cargo_store.access)
+create or replace function cargo_store.needs_touch(access cargo_store.access)
 returns boolean
 language sql stable
-return access.token_id is null
-       or access.last_used_at > now() - interval '1 minute';
+return access.token_id is not null
+       and coalesce(access.last_used_at <= now() - interval '1 minute', true);
 
-comment on function cargo_store.is_touched(cargo_store.access) is
-    'Nothing is to be noted: the use of a token is, at most once a minute.';
+comment on function cargo_store.needs_touch(cargo_store.access) is
+    'Is the use of a token to be noted?  It is at most once a minute.';
 
 
 create or replace function cargo_store.scope_refusal(
@@ -380,7 +380,7 @@ begin
         return access;
     end if;
 
-    if is_touched(access) is not true then
+    if needs_touch(access) then
         perform touch_token(access);
     end if;
 

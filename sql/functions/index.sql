@@ -203,7 +203,7 @@ begin
 
     -- cargo asks for config.json once in every run: the one read that counts
     -- as a use of the token, so that the others can go to a replica
-    if status = 200 and is_touched(access) is not true then
+    if status = 200 and needs_touch(access) then
         perform touch_token(access);
     end if;
 end

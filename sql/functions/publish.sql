@@ -1,5 +1,6 @@
 -- Publishing.  What every publish calls sets no search_path: that takes longer
--- than much of what is done, and those alone call it that have set one.
+-- than much of what is done, and those alone call it that have set one.  What
+-- can be assigned is not selected, which would take a query.
 
 create or replace function cargo_store.insert_dependencies(
     version_id bigint,
@@ -283,13 +284,13 @@ set plan_cache_mode = force_generic_plan
 as $$
 declare
     access cargo_store.access;
-    bell   text;
+    later  text;
     done   record;
     before jsonb;
     after  jsonb;
 begin
     if not ring then
-        bell := set_config('cargo.ring', 'later', true);
+        later := set_config('cargo.ring', 'later', true);
     end if;
 
     access := open_for_write(registry, caller, 'publisher',

@@ -37,11 +37,12 @@ returns boolean
 language plpgsql stable
 as $$
 begin
-    return exists (select from owners o
+    return exists (select from cargo_store.owners o
                     where o.crate_id = owns.crate_id
                       and o.account_id = owns.account_id)
-           or exists (select from team_owners o
-                             join team_members m on m.team_id = o.team_id
+           or exists (select from cargo_store.team_owners o
+                             join cargo_store.team_members m
+                               on m.team_id = o.team_id
                        where o.crate_id = owns.crate_id
                          and m.account_id = owns.account_id);
 end
