@@ -65,7 +65,10 @@ sub release {
     for my $n (1 .. $round) {
         $t->write_file(
             sprintf("%s/migrations/%04d_release_%d.sql", $dir, $last + $n, $n),
-            "create table cargo_store.release_$n (n integer);\n"
+            # in the order that ctl_migrate.c asks for
+            "lock table cargo_store.registries, cargo_store.versions,"
+            . " cargo_store.crates in access exclusive mode;\n"
+            . "create table cargo_store.release_$n (n integer);\n"
             . "alter table cargo_store.versions add release_$n integer"
             . " not null default $n;\n"
             . "alter table cargo_store.crates add release_$n text;\n");

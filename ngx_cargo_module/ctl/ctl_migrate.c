@@ -10,6 +10,12 @@
  * nginx serves meanwhile: who waits for a table in use makes all wait who come
  * after, so none is waited for longer than they wait (cargo_web's lock_timeout
  * is 2 s); the transaction is given up then, and tried again.
+ *
+ * A migration that needs several tables for itself locks them all before it
+ * begins, and only for what takes no longer with more crates: registries first,
+ * since that is what requests begin with, so that those under way have ended
+ * and the others hold nothing; then versions, crate_downloads and crates, in
+ * the order in which downloads are counted; then the rest.
  */
 
 

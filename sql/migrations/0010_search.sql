@@ -31,8 +31,7 @@ comment on column cargo_store.crates.popularity is
     'no longer used, as name_variants, search_head and search_readme: see '
     'crate_search';
 
--- Nobody deadlocks with who has all that the others begin with; downloads, which
--- begin with versions, are counted in this order.
+-- requests begin with registries, the count of downloads with versions
 lock table cargo_store.registries, cargo_store.versions, cargo_store.crates
     in access exclusive mode;
 

@@ -3,9 +3,10 @@
 -- against them row by row: each check locks the row that it finds, and all who
 -- publish at the same time find the same few.
 
--- in the order of 0010
-lock table cargo_store.registries, cargo_store.accounts, cargo_store.versions,
-           cargo_store.crate_downloads, cargo_store.crates, cargo_store.owners,
+-- as in 0010
+lock table cargo_store.registries, cargo_store.versions,
+           cargo_store.crate_downloads, cargo_store.crates,
+           cargo_store.accounts, cargo_store.owners,
            cargo_store.crate_mentions, cargo_store.documents
     in access exclusive mode;
 
