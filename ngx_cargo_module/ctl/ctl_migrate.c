@@ -146,8 +146,10 @@ ctl_migrate_database(ctl_migrate_t *m)
         rc = ctl_migrate_restoring(m->ctl);
     }
 
+    /* more than deadlock_timeout, after which an autovacuum gives way */
+
     if (rc == CTL_DONE) {
-        rc = ctl_database_run(m->ctl, "set lock_timeout = '1s'");
+        rc = ctl_database_run(m->ctl, "set lock_timeout = '1200ms'");
     }
 
     if (rc == CTL_DONE) {
