@@ -37,6 +37,7 @@ for my $round (1 .. $ROUNDS) {
 }
 
 table_in_use();
+table_vacuumed();
 
 ok($load->stop(), 'the clients lived');
 cmp_ok($done{$_} // 0, '>', 10, "there was load: $_")
@@ -120,6 +121,32 @@ sub table_in_use {
     release_table($held);
     is($migrated->(60), 0, 'it is done when the table is free');
     verdict('a table in use');
+    $ROUNDS++;
+}
+
+
+# The slowest autovacuum that there can be.
+
+sub table_vacuumed {
+    my $dir = release($ROUNDS + 1);
+
+    $t->sql("alter system set autovacuum_naptime = '1s'", user => 'postgres');
+    $t->sql('select pg_reload_conf()', user => 'postgres');
+    $t->sql('alter table cargo_store.versions set ('
+            . 'autovacuum_vacuum_threshold = 0,'
+            . 'autovacuum_vacuum_scale_factor = 0,'
+            . 'autovacuum_vacuum_cost_delay = 100,'
+            . 'autovacuum_vacuum_cost_limit = 1)');
+    $t->sql('update cargo_store.versions set updated_at = now()') for 1 .. 9;
+
+    ok($t->wait_for(sub {
+        $t->sql("select count(*) from pg_stat_activity where backend_type ="
+                . " 'autovacuum worker' and query ~ 'cargo_store.versions'",
+                user => 'postgres');
+    }), 'a table is vacuumed');
+    is(migrate($dir), 0, 'it is migrated');
+    like($t->read_file('postgres.log'), qr/canceling autovacuum task/,
+         'the autovacuum gave way');
     $ROUNDS++;
 }
 
