@@ -138,6 +138,7 @@ begin
     returning c.registry_id, lower(c.name) as name, c.index_modified
       into changed;
 
+    -- with more than one it has had a row since its first
     if summary.num_versions = 1 then
         insert into crate_downloads (crate_id, registry_id)
         values (index_changed.crate_id, changed.registry_id)
