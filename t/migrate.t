@@ -45,6 +45,8 @@ cmp_ok($done{$_} // 0, '>', 10, "there was load: $_")
 is($t->sql("select count(*) from pg_proc where proname ~ '_release_\\d+\$'"
            . " and proname !~ '_release_$ROUNDS\$'"),
    0, 'nothing of an earlier release is left');
+is($t->sql("select deadlocks from pg_stat_database where datname = 'cargo'"),
+   0, 'no deadlocks');
 is(scalar log_lines($t, qr/\[error\]/), 0, 'nothing to complain of')
     or diag((log_lines($t, qr/\[error\]/))[0 .. 9]);
 
