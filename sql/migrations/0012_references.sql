@@ -11,8 +11,7 @@ lock table cargo_store.registries, cargo_store.versions,
     in access exclusive mode;
 
 alter table cargo_store.crates
-    drop constraint crates_registry_id_fkey,
-    drop constraint crates_index_modified_check;
+    drop constraint crates_registry_id_fkey;
 alter table cargo_store.owners
     drop constraint owners_account_id_fkey;
 alter table cargo_store.versions
