@@ -43,18 +43,23 @@ comment on function cargo_store.versions_summary(bigint) is
     'The columns of crates that follow from its versions.';
 
 
-create or replace function cargo_store.refresh_new_crates()
-returns void
+create or replace function cargo_store.refresh_new_crates(
+    number bigint default null)
+returns integer
 language plpgsql volatile
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
+declare
+    ids constant bigint[] := array(
+        select c.id
+          from crates c
+         where c.default_version_id is null
+           and exists (select from versions v where v.crate_id = c.id)
+         order by c.id
+         limit number);
 begin
-    if not exists (select from crates c
-                    where c.default_version_id is null
-                      and exists (select from versions v
-                                   where v.crate_id = c.id))
-    then
-        return;
+    if cardinality(ids) = 0 then
+        return 0;
     end if;
 
     -- nobody publishes or counts by the functions of yesterday meanwhile
@@ -67,6 +72,7 @@ begin
       from crates c
            join versions v on v.crate_id = c.id
            left join version_downloads d on d.version_id = v.id
+     where c.id = any (ids)
      group by c.id
         on conflict do nothing;
 
@@ -74,14 +80,17 @@ begin
        set (num_versions, default_version_id, max_version, max_stable_version,
             newest_version)
                = (select * from versions_summary(c.id))
-     where c.default_version_id is null
-       and exists (select from versions v where v.crate_id = c.id);
+     where c.id = any (ids);
+
+    return cardinality(ids);
 end
 $$;
 
-comment on function cargo_store.refresh_new_crates() is
+comment on function cargo_store.refresh_new_crates(bigint) is
     'Fills the columns of versions_summary(), and crate_downloads, of crates '
-    'that are older than these.';
+    'that are older than these; of so many, null: of all.  Returns of how '
+    'many.  The tags of many crates are the same few rows, which get slower '
+    'with each time that a transaction changes them.';
 
 
 create or replace function cargo_store.rfc3339(moment timestamptz)

@@ -163,7 +163,20 @@ select v.id, recent_day(-1 - pg_temp.draw(v.id, 200)),
  where c.registry_id = :registry_id;
 
 \echo what follows from them
+-- an earlier version has no batches, and needs none
+select to_regprocedure('refresh_new_crates(bigint)') is not null as batches
+\gset
+\if :batches
+do $$
+begin
+    while cargo_store.refresh_new_crates(2000) > 0 loop
+        commit;
+    end loop;
+end
+$$;
+\else
 select refresh_new_crates();
+\endif
 
 -- an earlier version's database stores none
 select to_regproc('cargo_admin.store_documents') is not null as stored \gset
