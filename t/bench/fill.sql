@@ -169,7 +169,10 @@ select to_regprocedure('refresh_new_crates(bigint)') is not null as batches
 \if :batches
 do $$
 begin
-    while cargo_store.refresh_new_crates(2000) > 0 loop
+    -- plans made for tables that were empty would be kept otherwise
+    while cargo_store.refresh_new_crates(5000) > 0 loop
+        analyze cargo_store.crate_downloads, cargo_store.crate_mentions,
+                cargo_store.crate_search, cargo_store.tags;
         commit;
     end loop;
 end
