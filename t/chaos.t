@@ -26,6 +26,7 @@ my $SEED = $ENV{TEST_CHAOS_SEED} || int rand 1_000_000;
 my $WORKERS = 3;
 my $FLUSH = 0.5;
 my $TIMEOUT = 2;
+my $LEASE = 5;
 
 # what was counted in one interval may wait so long for the database, and what
 # is counted meanwhile waits for the next flush
@@ -44,6 +45,7 @@ $t->allow_errors(
 $t->postgres(fsync => 1);
 $t->nginx(main => "worker_processes $WORKERS;",
           http => "cargo_downloads_flush @{[ $FLUSH * 1000 ]}ms;"
+                  . " cargo_zone cargo:16m lease=${LEASE}s;"
                   . " cargo_postgres_timeout ${TIMEOUT}s;",
           server => 'add_header X-Worker $pid;');
 
@@ -222,15 +224,41 @@ sub index_documents {
 
     is(join("\n", @wrong), '', 'the index says what was acknowledged');
 
-    my @rendered = split /\n/, $t->sql(
+    # a change whose outcome nobody was told, and that nobody could be told of
+    # while the database was away, is seen when the lease is over at the latest
+    $t->wait_for(sub {
+        served($workers, keys %{ $known->{crates} }) eq rendered($workers)
+    }, $LEASE + 2);
+
+    is(served($workers, keys %{ $known->{crates} }), rendered($workers),
+       'and what the database would say');
+}
+
+
+sub served {
+    my ($workers, @names) = @_;
+
+    return join "\n", map {
+        my $connection = $workers->{$_};
+
+        map { my $r = $t->get($t->index_path($_), connection => $connection);
+              $r->{status} == 404
+                  ? () : tr/-/_/r . ' ' . Digest::MD5::md5_hex($r->{body}) }
+            sort @names
+    } sort keys %$workers;
+}
+
+
+sub rendered {
+    my ($workers) = @_;
+
+    my $documents = $t->sql(
         "select c.canonical_name || ' ' || md5(d.body) from"
         . ' cargo_store.crates c, lateral cargo.index_document('
         . "'main', row(null, null, null)::cargo.caller,"
         . ' lower(c.name)) d order by c.canonical_name collate "C"');
 
-    is(join("\n", map { tr/-/_/r . ' ' . Digest::MD5::md5_hex($first{$_}) }
-                  sort keys %first),
-       join("\n", @rendered), 'and what the database would say');
+    return join "\n", ($documents) x keys %$workers;
 }
 
 
