@@ -172,7 +172,7 @@ ngx_cargo_threads_add(ngx_thread_task_t *task)
 {
     if (ngx_cargo_threads_queued == NGX_CARGO_THREADS_QUEUE) {
         ngx_cargo_threads_complain("too many uploads and documents wait for "
-                                   "a thread", 0);
+                                   "a thread: see cargo_thread_pool", 0);
         return NGX_ERROR;
     }
 

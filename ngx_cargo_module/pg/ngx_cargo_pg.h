@@ -104,7 +104,7 @@ struct ngx_cargo_pg_job_s {
 
     /* the last moment for the parameters; NULL: they are there already */
     ngx_cargo_pg_handler_pt         sending;
-    ngx_uint_t                      grows;      /* more joins it until then */
+    ngx_uint_t                      grows;      /* its owner adds to it */
 
     /* for the handler */
     ngx_cargo_pg_outcome_e          outcome;

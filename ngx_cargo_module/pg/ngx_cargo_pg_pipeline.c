@@ -39,7 +39,6 @@ ngx_cargo_pg_send(ngx_cargo_pg_connection_t *conn, ngx_cargo_pg_job_t *job)
     if (job->sending) {
         job->sending(job);
         job->sending = NULL;
-        job->grows = 0;
     }
 
     /* a second try depends on nothing that the session may have lost */

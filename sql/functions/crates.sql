@@ -89,8 +89,8 @@ $$;
 comment on function cargo_store.refresh_new_crates(bigint) is
     'Fills the columns of versions_summary(), and crate_downloads, of crates '
     'that are older than these; of so many, null: of all.  Returns of how '
-    'many.  The tags of many crates are the same few rows, which get slower '
-    'with each time that a transaction changes them.';
+    'many.  Whoever has very many of them analyzes the tables between two '
+    'calls: a session keeps the plans that it made while they were empty.';
 
 
 create or replace function cargo_store.rfc3339(moment timestamptz)
