@@ -72,6 +72,10 @@ sub people {
     narrow('maintainer, but of base', 'maintainer', 'bas*');
     narrow('owner, of gems', 'owner', 'HIDDEN-*');
     narrow('stranger, of gems', 'stranger', '*');
+    narrow('maintainer, of the gem', 'maintainer', 'Hidden_Gem');
+    narrow('maintainer, of both', 'maintainer', 'zircon,hidden-*,base');
+    narrow('maintainer, of names around it', 'maintainer',
+           'base,hidden-ge,hidden-gem-*,zircon*');
 
     admin("create_team('$_', null)", "add_team_member('$_', '$_')")
         for 'teamed', 'owning-team';
@@ -168,8 +172,10 @@ sub get {
 
 
 sub everybody {
+    my %alone = map { $_ => 1 } ('owner, of gems', 'maintainer, of the gem');
     my %sees = map { $_ => 1 } ('named', 'teamed', 'owning-team', 'owner',
-                                'maintainer', 'admin', 'owner, of gems');
+                                'maintainer', 'admin', 'maintainer, of both',
+                                keys %alone);
 
     for my $port (sort keys %REGISTRY) {
         $validator{$port} = get($port, 'owner',
@@ -179,8 +185,8 @@ sub everybody {
             my @shown = ways($port, $who);
 
             # who may read nothing else does not even see base
-            my @hidden = $who eq 'owner, of gems'
-                ? 'crates/base/reverse_dependencies' : ();
+            my @hidden = $alone{$who} ? 'crates/base/reverse_dependencies'
+                                      : ();
 
             if ($sees{$who}) {
                 my %shown = map { $_ => 1 } @shown, @hidden;

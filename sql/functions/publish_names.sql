@@ -298,7 +298,9 @@ begin
     first_version_id := null;
     status := 403;
 
-    if not sees(stored.id, canonical, stored.restricted, access) then
+    if not sees(stored.id, (access.settings).id, canonical, stored.restricted,
+                access)
+    then
         body := name_taken(name);
 
     elsif not owns(crate_id, access.account_id) and access.role < 'admin' then

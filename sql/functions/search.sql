@@ -46,10 +46,11 @@ comment on function cargo_store.wanted_words(text) is
 -- letters gives; if these are fewer than ten thousand, the 500 most popular of
 -- them.  If there are more, the crates are asked in the order of popularity,
 -- and 500 are found soon: of 200,000, both ways look at ten thousand at most.
--- Of some ids few may be popular; they are looked at all.  The plans are not
--- left to guesses: "+ 0" and "is true" keep the planner from the other index,
--- and a plan is made for the caller at hand, so that it asks nothing about
--- those who see everything.
+-- Of what is_narrow() few may be popular; it is looked at all.  The plans are
+-- not left to guesses: "+ 0" and "is true" keep the planner from the other
+-- index, and a plan is made for the caller at hand, so that it asks nothing
+-- about those who see everything, and of a token for some names only an index
+-- of names, too.
 
 create or replace function cargo_store.crates_with_prefix(
     access cargo_store.access,
@@ -65,7 +66,7 @@ declare
     number bigint := 0;
 begin
     -- the index alone says whether there are so many
-    if among is null then
+    if not is_narrow(access, among) then
         select count(*) into number
           from (select
                   from crate_search c
@@ -209,7 +210,7 @@ declare
 begin
     -- an index of words cannot say how many there are without looking at them:
     -- where one in twenty of the most popular has them, 500 are found soon
-    if among is null then
+    if not is_narrow(access, among) then
         select count(*) into number
           from (select c.search_head
                   from crate_search c

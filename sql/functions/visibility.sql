@@ -124,27 +124,78 @@ comment on function cargo_store.read_patterns(cargo_store.access) is
     'publishes needs to read what it depends on.';
 
 
+create or replace function cargo_store.is_narrow(
+    access cargo_store.access,
+    among bigint[])
+returns boolean
+language sql immutable parallel safe
+return among is not null or cargo_store.read_patterns(access) is not null;
+
+comment on function cargo_store.is_narrow(cargo_store.access, bigint[]) is
+    'Is little left of the registry, by the ids or by the caller''s token, so '
+    'that few of the most popular may be among it?';
+
+
+create or replace function cargo_store.lowest_name(patterns text[])
+returns text
+language sql immutable parallel safe
+return (select min(rtrim(p, '*') collate "C") from unnest(patterns) p);
+
+comment on function cargo_store.lowest_name(text[]) is
+    'No name that is before it matches one of the canonical patterns.';
+
+
+create or replace function cargo_store.highest_name(patterns text[])
+returns text
+language sql immutable parallel safe
+return (select max(replace(p, '*', '~') collate "C") from unnest(patterns) p);
+
+comment on function cargo_store.highest_name(text[]) is
+    'No name that is behind it matches one of them: "~" comes after all that '
+    'is in names.';
+
+
+create or replace function cargo_store.is_for(
+    registry_id bigint,
+    canonical_name text,
+    access cargo_store.access)
+returns boolean
+language sql stable
+return cargo_store.read_patterns(access) is null
+       or (registry_id = (access.settings).id
+           and canonical_name collate "C"
+               >= cargo_store.lowest_name(cargo_store.read_patterns(access))
+           and canonical_name collate "C"
+               <= cargo_store.highest_name(cargo_store.read_patterns(access))
+           and cargo_store.name_matches(canonical_name,
+                                        cargo_store.read_patterns(access)));
+
+comment on function cargo_store.is_for(bigint, text, cargo_store.access) is
+    'Is the caller''s token good for reading the crate?  An index of names '
+    'tells what lies between two of them.';
+
+
 create or replace function cargo_store.sees(
     crate_id bigint,
+    registry_id bigint,
     canonical_name text,
     restricted boolean,
     access cargo_store.access)
 returns boolean
 language sql stable
-return (cargo_store.read_patterns(access) is null
-        or cargo_store.name_matches(canonical_name,
-                                    cargo_store.read_patterns(access)))
+return cargo_store.is_for(registry_id, canonical_name, access)
        and (not restricted
             or coalesce(access.role >= 'maintainer', false)
             or (access.account_id is not null
                 and (cargo_store.owns(crate_id, access.account_id)
                      or cargo_store.reads(crate_id, access.account_id))));
 
-comment on function cargo_store.sees(bigint, text, boolean,
+comment on function cargo_store.sees(bigint, bigint, text, boolean,
                                      cargo_store.access) is
-    'Does the caller see the crate?  Parsed when created, as the two below, '
-    'so that the planner can inline it into a query of many crates; those '
-    'above are only called for what not everybody sees, and keep their plans.';
+    'Does the caller see the crate?  Parsed when created, as those around it, '
+    'so that the planner can inline it into a query of many crates; owns() and '
+    'reads() are only called for what not everybody sees, and keep their '
+    'plans.';
 
 
 create or replace function cargo_store.sees(
@@ -152,8 +203,8 @@ create or replace function cargo_store.sees(
     access cargo_store.access)
 returns boolean
 language sql stable
-return cargo_store.sees(crate.id, crate.canonical_name, crate.restricted,
-                        access);
+return cargo_store.sees(crate.id, crate.registry_id, crate.canonical_name,
+                        crate.restricted, access);
 
 comment on function cargo_store.sees(cargo_store.crates, cargo_store.access) is
     'The same of its row.';
@@ -164,8 +215,8 @@ create or replace function cargo_store.sees(
     access cargo_store.access)
 returns boolean
 language sql stable
-return cargo_store.sees(found.crate_id, found.canonical_name,
-                        found.restricted, access);
+return cargo_store.sees(found.crate_id, found.registry_id,
+                        found.canonical_name, found.restricted, access);
 
 comment on function cargo_store.sees(cargo_store.crate_search,
                                      cargo_store.access) is
