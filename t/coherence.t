@@ -41,6 +41,7 @@ $t->publish($token, { name => 'foo', vers => '0.1.0' });
 ok(listening_other(), 'both listen') if listening($t);
 
 within_a_moment();
+many_bells();
 permissions();
 order_of_commits();
 listener_killed();
@@ -124,6 +125,37 @@ sub within_a_moment {
 
     $other->get('/index/3/f/foo') for 1 .. 5;
     is(asked($t), $before, 'in between it asks nothing');
+}
+
+
+# However often it rings, a server looks once in 20 ms, and rings no oftener.
+
+sub many_bells {
+    my $looks = asked($t, qr/cargo_changes/);
+    my $seconds = -Time::HiRes::time();
+
+    $t->run_ok(
+        command => [ Test::Cargo::Postgres::postgres_bin('psql'), '-XAtq' ],
+        input => "notify cargo_changes;\n" x 1000,
+        env => { $t->postgres_env('postgres') });
+
+    $seconds += Time::HiRes::time();
+    $looks = asked($t, qr/cargo_changes/) - $looks;
+
+    cmp_ok($looks, '>=', 2, 'both hear bells');
+    cmp_ok($looks, '<=', 2 * ($seconds / 0.02 + 2), 'many of them at once');
+
+    my $rings = asked($t, qr/cargo_ring/);
+
+    $seconds = -Time::HiRes::time();
+    publish_next() for 1 .. 30;
+    $seconds += Time::HiRes::time();
+    $rings = asked($t, qr/cargo_ring/) - $rings;
+
+    cmp_ok($rings, '>=', 1, 'publishes ring');
+    cmp_ok($rings, '<=', $seconds / 0.02 + 2, 'a bell for many of them');
+    cmp_ok(seconds_until(publish_next()), '<', 1,
+           'which the other hears');
 }
 
 

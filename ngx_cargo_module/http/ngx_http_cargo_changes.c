@@ -11,6 +11,9 @@
 
 #define NGX_HTTP_CARGO_CHANGES_INTERVAL  1000
 
+/* where very much is written, bells would keep the database busy */
+#define NGX_HTTP_CARGO_CHANGES_PAUSE     20
+
 
 static ngx_str_t *ngx_http_cargo_changes_since(void);
 static void ngx_http_cargo_changes_heard(ngx_cargo_pg_job_t *job);
@@ -23,6 +26,7 @@ static void ngx_http_cargo_change(json_t *change);
 static ngx_str_t ngx_http_cargo_change_name(json_t *change, size_t i);
 static void ngx_http_cargo_ring(void);
 static void ngx_http_cargo_rung(ngx_cargo_pg_job_t *job);
+static void ngx_http_cargo_ring_timer(ngx_event_t *ev);
 static void ngx_http_cargo_invalidate_registry(cargo_zone_t *zone,
     ngx_str_t *registry);
 static void ngx_http_cargo_invalidate_crate(cargo_zone_t *zone,
@@ -31,6 +35,7 @@ static void ngx_http_cargo_invalidate_crate(cargo_zone_t *zone,
 
 static ngx_cargo_pg_listener_t  ngx_http_cargo_listener = {
     .interval = NGX_HTTP_CARGO_CHANGES_INTERVAL,
+    .pause = NGX_HTTP_CARGO_CHANGES_PAUSE,
     .since = ngx_http_cargo_changes_since,
     .heard = ngx_http_cargo_changes_heard
 };
@@ -47,6 +52,7 @@ static u_char       ngx_http_cargo_changes_buffer[NGX_CARGO_SHM_SINCE];
 static int64_t     *ngx_http_cargo_changes_ids;
 static size_t       ngx_http_cargo_changes_nids;
 
+static ngx_event_t  ngx_http_cargo_ring_event;
 static ngx_uint_t   ngx_http_cargo_ringing;
 static ngx_uint_t   ngx_http_cargo_ring_again;
 
@@ -309,27 +315,41 @@ ngx_http_cargo_written(ngx_http_request_t *r, ngx_cargo_pg_job_t *job,
 
 
 /*
- * One bell under way tells of all that was committed before it was sent; what
- * no bell tells of is found when the log is read next.
+ * A bell tells of all that was committed before it was sent: who comes while
+ * one is under way, or in the pause after it, shares the next one.  What no
+ * bell tells of is found when the log is read next.
  */
 
 static void
 ngx_http_cargo_ring(void)
 {
+    ngx_event_t         *ev;
     ngx_cargo_pg_job_t  *job;
 
-    if (ngx_http_cargo_ringing) {
+    ev = &ngx_http_cargo_ring_event;
+
+    if (ngx_http_cargo_ringing || ev->timer_set) {
         ngx_http_cargo_ring_again = 1;
         return;
     }
+
+    ngx_http_cargo_ring_again = 0;
 
     job = ngx_cargo_pg_job_create(
                               &ngx_http_cargo_statements[NGX_HTTP_CARGO_RING],
                               ngx_http_cargo_rung, NULL);
 
-    if (job && ngx_cargo_pg_submit(job) == NGX_OK) {
-        ngx_http_cargo_ringing = 1;
+    if (job == NULL || ngx_cargo_pg_submit(job) != NGX_OK) {
+        return;
     }
+
+    ngx_http_cargo_ringing = 1;
+
+    ev->handler = ngx_http_cargo_ring_timer;
+    ev->log = ngx_cycle->log;
+    ev->data = ev;
+
+    ngx_add_timer(ev, NGX_HTTP_CARGO_CHANGES_PAUSE);
 }
 
 
@@ -339,7 +359,15 @@ ngx_http_cargo_rung(ngx_cargo_pg_job_t *job)
     ngx_http_cargo_ringing = 0;
 
     if (ngx_http_cargo_ring_again) {
-        ngx_http_cargo_ring_again = 0;
+        ngx_http_cargo_ring();
+    }
+}
+
+
+static void
+ngx_http_cargo_ring_timer(ngx_event_t *ev)
+{
+    if (ngx_http_cargo_ring_again) {
         ngx_http_cargo_ring();
     }
 }

@@ -140,11 +140,14 @@ typedef struct {
  * What a worker that listens is to do.  NOTIFY is only the doorbell: what has
  * changed is asked for, since the last time, when it rings, at every interval
  * and after every new connection, so that nothing is lost with a connection.
+ * Milliseconds: after a question a bell waits until the pause is over, and all
+ * that ring meanwhile are answered by one look.
  */
 typedef struct {
     const ngx_cargo_pg_statement_t *listen;     /* no parameters */
     const ngx_cargo_pg_statement_t *changes;    /* one: since when */
     ngx_msec_t                      interval;
+    ngx_msec_t                      pause;
 
     /* the parameter of the next question; NULL: SQL's null */
     ngx_str_t                    *(*since)(void);

@@ -5,6 +5,7 @@
 static void ngx_cargo_pg_listen_opened(void);
 static void ngx_cargo_pg_listening(ngx_cargo_pg_job_t *job);
 static void ngx_cargo_pg_listen_notified(void);
+static void ngx_cargo_pg_listen_soon(void);
 static void ngx_cargo_pg_listen_timer(ngx_event_t *ev);
 static void ngx_cargo_pg_listen_ask(void);
 static void ngx_cargo_pg_listen_heard(ngx_cargo_pg_job_t *job);
@@ -16,6 +17,7 @@ ngx_cargo_pg_pool_t  ngx_cargo_pg_listen_pool;
 static ngx_cargo_pg_listener_t  *ngx_cargo_pg_listener;
 static ngx_event_t               ngx_cargo_pg_listen_event;
 static ngx_uint_t                ngx_cargo_pg_listen_asked;
+static ngx_msec_t                ngx_cargo_pg_listen_asked_at;
 static ngx_uint_t                ngx_cargo_pg_listen_rung;
 
 
@@ -70,7 +72,37 @@ ngx_cargo_pg_listening(ngx_cargo_pg_job_t *job)
 static void
 ngx_cargo_pg_listen_notified(void)
 {
-    ngx_cargo_pg_listen_ask();
+    if (ngx_cargo_pg_listen_asked) {
+        ngx_cargo_pg_listen_rung = 1;
+        return;
+    }
+
+    ngx_cargo_pg_listen_soon();
+}
+
+
+static void
+ngx_cargo_pg_listen_soon(void)
+{
+    ngx_event_t  *ev;
+    ngx_msec_t    since;
+
+    since = ngx_current_msec - ngx_cargo_pg_listen_asked_at;
+
+    if (since >= ngx_cargo_pg_listener->pause) {
+        ngx_cargo_pg_listen_ask();
+        return;
+    }
+
+    ev = &ngx_cargo_pg_listen_event;
+
+    /* a timer that is set is not moved by less than 300 ms */
+
+    if (ev->timer_set) {
+        ngx_del_timer(ev);
+    }
+
+    ngx_add_timer(ev, ngx_cargo_pg_listener->pause - since);
 }
 
 
@@ -117,6 +149,7 @@ ngx_cargo_pg_listen_ask(void)
 
     if (ngx_cargo_pg_submit(job) == NGX_OK) {
         ngx_cargo_pg_listen_asked = 1;
+        ngx_cargo_pg_listen_asked_at = ngx_current_msec;
         ngx_cargo_pg_listen_rung = 0;
     }
 }
@@ -140,7 +173,7 @@ ngx_cargo_pg_listen_heard(ngx_cargo_pg_job_t *job)
     ngx_cargo_pg_listener->heard(job);
 
     if (ngx_cargo_pg_listen_rung) {
-        ngx_cargo_pg_listen_ask();
+        ngx_cargo_pg_listen_soon();
     }
 }
 
