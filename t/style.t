@@ -53,7 +53,7 @@ for my $file (map { files_of($_, $C) } qw(ngx_cargo_module t/unit t/fuzz)) {
 for my $file (files_of('sql', qr/\.sql$/)) {
     my $text = read_file($file);
 
-    check_lines($file, [ split /\n/, $text ], undef);
+    check_lines($file, [ split /\n/, $text ], COLUMNS);
     check_keywords($file, $text);
 }
 
@@ -102,7 +102,7 @@ sub check_lines {
         problem('no trailing blanks', $file, $n) if $line =~ /[ \r]$/;
 
         problem("at most $columns columns", $file, $n, length $line)
-            if $columns && length $line > $columns;
+            if length $line > $columns;
     }
 }
 

@@ -316,7 +316,8 @@ begin
         update versions v set yanked = true where v.id = new_id;
     end if;
 
-    perform index_changed(crate_id, 'publish');
+    perform index_changed(crate_id, 'publish', release->>'vers',
+                          index_line(index_head, yanked, index_tail));
 
     return null;
 end

@@ -390,7 +390,8 @@ begin
         access.body := format('this action needs %s in registry `%s`, the '
                               'account `%s` has the role %s; ask an '
                               'administrator of the registry',
-                              role_needed(needed), registry, access.account, access.role);
+                              role_needed(needed), registry, access.account,
+                              access.role);
     end if;
 
     if access.body is not null then

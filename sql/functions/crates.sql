@@ -12,6 +12,7 @@ comment on function cargo_store.is_stable(text) is
 
 create or replace function cargo_store.versions_summary(
     crate_id bigint,
+    among text[] default null,
     out num_versions integer,
     out default_version_id bigint,
     out max_version text,
@@ -34,13 +35,46 @@ begin
                    case when w.yanked then '0'
                         when is_stable(w.num_without_build) then '2'
                         else '1' end collate "C" as rank
-              from versions w
-             where w.crate_id = versions_summary.crate_id) v;
+              from (select *
+                      from versions a
+                     where a.crate_id = versions_summary.crate_id
+                       and among is null
+                    union all
+                    -- each from the index, however many versions there are
+                    select a.*
+                      from unnest(among) n
+                           cross join lateral
+                               (select *
+                                  from versions a
+                                 where a.crate_id = versions_summary.crate_id
+                                   and a.num_without_build = n
+                                 limit 1) a) w) v;
 end
 $$;
 
-comment on function cargo_store.versions_summary(bigint) is
-    'The columns of crates that follow from its versions.';
+comment on function cargo_store.versions_summary(bigint, text[]) is
+    'The columns of crates that follow from its versions, or from those among '
+    'these numbers without build.';
+
+
+create or replace function cargo_store.versions_that_count(
+    crate cargo_store.crates,
+    new_version text)
+returns text[]
+language sql stable
+return array[split_part(new_version, '+', 1),
+             split_part(crate.max_version, '+', 1),
+             split_part(crate.max_stable_version, '+', 1),
+             split_part(crate.newest_version, '+', 1),
+             case when crate.max_version is null
+                  then (select v.num_without_build
+                          from cargo_store.versions v
+                         where v.id = crate.default_version_id) end];
+
+comment on function cargo_store.versions_that_count(cargo_store.crates,
+                                                    text) is
+    'Those by which versions_summary() knows all but their number when one has '
+    'come to a crate, the row as it was before.';
 
 
 create or replace function cargo_store.refresh_new_crates(

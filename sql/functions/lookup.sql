@@ -115,13 +115,13 @@ comment on function cargo_store.find_version(cargo_store.access, text,
 create or replace function cargo_store.index_changed(
     crate_id bigint,
     kind text,
+    new_version text default null,
     new_line text default null)
 returns void
 language plpgsql volatile
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
 declare
-    summary constant record := versions_summary(crate_id);
     changed record;
 begin
     -- the clock, not now(): the transaction may have waited for another one
@@ -129,29 +129,39 @@ begin
        set index_modified = greatest(date_trunc('second', clock_timestamp()),
                                      c.index_modified + interval '1 second'),
            updated_at = now(),
-           num_versions = summary.num_versions,
-           default_version_id = summary.default_version_id,
-           max_version = summary.max_version,
-           max_stable_version = summary.max_stable_version,
-           newest_version = summary.newest_version
+           (num_versions, default_version_id, max_version, max_stable_version,
+            newest_version)
+               = (select case when new_version is null then s.num_versions
+                              else c.num_versions + 1 end,
+                         s.default_version_id, s.max_version,
+                         s.max_stable_version, s.newest_version
+                    from versions_summary(
+                             c.id,
+                             case when new_version is not null
+                                  then versions_that_count(c, new_version)
+                                  end) s)
      where c.id = index_changed.crate_id
-    returning c.registry_id, lower(c.name) as name, c.index_modified
+    returning c.registry_id, lower(c.name) as name, c.index_modified,
+              c.num_versions
       into changed;
 
     -- with more than one it has had a row since its first
-    if summary.num_versions = 1 then
+    if changed.num_versions = 1 then
         insert into crate_downloads (crate_id, registry_id)
         values (index_changed.crate_id, changed.registry_id)
             on conflict do nothing;
     end if;
 
-    if new_line is null
-        or not append_to_document(changed.registry_id, changed.name,
-                                  changed.index_modified, new_line)
-    then
+    -- who has more than one and no document has got too long for it
+    if new_line is null or changed.num_versions = 1 then
         perform store_document(c)
            from crates c
           where c.id = index_changed.crate_id;
+
+    elsif not append_to_document(changed.registry_id, changed.name,
+                                 changed.index_modified, new_line)
+    then
+        delete from documents d where d.crate_id = index_changed.crate_id;
     end if;
 
     insert into changes (registry_id, crate, kind)
@@ -159,11 +169,11 @@ begin
 end
 $$;
 
-comment on function cargo_store.index_changed(bigint, text, text) is
+comment on function cargo_store.index_changed(bigint, text, text, text) is
     'To be called by every function that changes an index document, once, '
     'after the change; brings what the row of the crate says of its versions '
-    'up to date.  new_line: when all that the change did to the document is to '
-    'add it at the end.';
+    'up to date.  new_version, new_line: when all that was done is to add this '
+    'version, and its line at the end.';
 
 
 create or replace function cargo_store.index_begun(

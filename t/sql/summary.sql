@@ -1,0 +1,92 @@
+-- In whatever order versions come and go, what is stored of a crate is what
+-- follows from them.
+
+begin;
+\ir include/registry.sql
+\ir include/follows.sql
+
+select * from no_plan();
+
+
+create temporary table step (action text, answer text, wrong text);
+
+create function pg_temp.step(action text, crate text, version text)
+returns text
+language sql
+return case action
+           when 'publish' then pg_temp.publish('alice', crate, version)
+           when 'import' then (
+               select i.status::text
+                 from cargo_admin.import_version(
+                          'main', pg_temp.release(crate, version),
+                          format('{"vers":"%s","yanked":', version), '}',
+                          sha256(version::bytea), 7, '2020-02-03 04:05:06Z',
+                          version like '%5%', 'alice', '{}') i)
+           when 'delete' then
+               pg_temp.web(format('delete_version(''main'', '
+                                  'pg_temp.token(''ada''), %L, %L, '
+                                  '''{"message": "gone"}'')', crate,
+                                  version))
+           else
+               pg_temp.web(format('yank(''main'', pg_temp.token(''alice''), '
+                                  '%L, %L, %L)', crate, version,
+                                  action = 'yank')) end;
+
+create function pg_temp.not_as_stored() returns setof text
+language sql
+as $$
+    select d.body
+      from cargo_store.documents d
+     where d.name in ('stepped', 'few')
+       and d.body <> (select string_agg(cargo_store.index_line(
+                                            v.index_head, v.yanked,
+                                            v.index_tail), '' order by v.id)
+                        from cargo_store.versions v
+                       where v.crate_id = d.crate_id);
+$$;
+
+do $$
+declare
+    action  text;
+    crate   text;
+    version text;
+begin
+    perform setseed(0.5);
+
+    for i in 1 .. 800 loop
+        action := (array['publish', 'publish', 'import', 'yank', 'yank',
+                         'unyank', 'delete'])[1 + floor(random() * 7)];
+        crate := (array['stepped', 'few'])[1 + floor(random() * 2)];
+        version := format('%s.%s.0%s%s', floor(random() * 2),
+                          case crate when 'few' then 5
+                                     else floor(random() * 10) end,
+                          (array['', '', '-rc.1'])[1 + floor(random() * 3)],
+                          (array['', '', '+b'])[1 + floor(random() * 3)]);
+
+        -- nobody waits until a number may be used again
+        delete from cargo_store.deletions;
+
+        insert into pg_temp.step
+        select action, pg_temp.step(action, crate, version),
+               (select string_agg(n, ' ')
+                  from (select * from pg_temp.not_as_it_follows()
+                        union all
+                        select * from pg_temp.not_as_stored()) n(n));
+    end loop;
+end
+$$;
+
+select is_empty('select * from pg_temp.step where wrong is not null',
+                'after each step all of it is right');
+select cmp_ok(count(*) filter (where answer like '20%')::integer, '>=', 20,
+              'it was done: ' || action)
+  from pg_temp.step
+ group by action;
+select is(substr(pg_temp.web('index_document(''main'', null, ''stepped'')'),
+                 5),
+          (select d.body from cargo_store.documents d
+            where d.name = 'stepped'), 'the document is stored');
+
+
+select * from finish();
+rollback;
