@@ -47,29 +47,43 @@ begin
                                (select *
                                   from versions a
                                  where a.crate_id = versions_summary.crate_id
-                                   and a.num_without_build = n
+                                   and a.num_without_build
+                                       = split_part(n, '+', 1)
                                  limit 1) a) w) v;
 end
 $$;
 
 comment on function cargo_store.versions_summary(bigint, text[]) is
     'The columns of crates that follow from its versions, or from those among '
-    'these numbers without build.';
+    'these.';
 
 
 create or replace function cargo_store.versions_that_count(
     crate cargo_store.crates,
     new_version text)
 returns text[]
-language sql stable
-return array[split_part(new_version, '+', 1),
-             split_part(crate.max_version, '+', 1),
-             split_part(crate.max_stable_version, '+', 1),
-             split_part(crate.newest_version, '+', 1),
-             case when crate.max_version is null
-                  then (select v.num_without_build
-                          from cargo_store.versions v
-                         where v.id = crate.default_version_id) end];
+language plpgsql stable
+as $$
+declare
+    count text[] := array[new_version, crate.max_version];
+begin
+    if crate.max_version is null then
+        count := count || (select v.num
+                             from versions v
+                            where v.id = crate.default_version_id);
+    end if;
+
+    if crate.max_stable_version <> crate.max_version then
+        count := count || crate.max_stable_version;
+    end if;
+
+    if crate.newest_version <> crate.max_version then
+        count := count || crate.newest_version;
+    end if;
+
+    return count;
+end
+$$;
 
 comment on function cargo_store.versions_that_count(cargo_store.crates,
                                                     text) is

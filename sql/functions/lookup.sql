@@ -137,7 +137,9 @@ begin
                          s.max_stable_version, s.newest_version
                     from versions_summary(
                              c.id,
+                             -- few are looked at sooner than these are found
                              case when new_version is not null
+                                       and c.num_versions >= 16
                                   then versions_that_count(c, new_version)
                                   end) s)
      where c.id = index_changed.crate_id

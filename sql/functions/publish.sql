@@ -36,17 +36,6 @@ comment on function cargo_store.insert_dependencies(bigint, jsonb) is
     'dependencies: "deps" of a release, in this order.';
 
 
-create or replace function cargo_store.texts(list jsonb)
-returns text[]
-language sql immutable parallel safe
-return case when list = '[]' then array[]::text[]
-            when list <> 'null'
-            then array(select jsonb_array_elements_text(list)) end;
-
-comment on function cargo_store.texts(jsonb) is
-    'An array of strings as SQL has it; null: JSON''s null.';
-
-
 create or replace function cargo_store.insert_version(
     crate_id bigint,
     release jsonb,
@@ -70,18 +59,21 @@ begin
             readme_file, keywords, categories, authors, has_lib, bin_names,
             published_by, created_at, updated_at)
            overriding system value
-    values (version_id, insert_version.crate_id, release->>'vers',
-            release->>'sort_key', insert_version.checksum,
-            insert_version.size, insert_version.index_head,
-            insert_version.index_tail, release->'features', release->>'links',
-            release->>'rust_version', release->>'edition',
-            release->>'description', release->>'homepage',
-            release->>'documentation', release->>'repository',
-            release->>'license', release->>'license_file', release->>'readme',
-            release->>'readme_file', texts(release->'keywords'),
-            texts(release->'categories'), texts(release->'authors'),
-            (release->>'has_lib')::boolean, texts(release->'bin_names'),
-            insert_version.published_by, published_at, published_at)
+    select version_id, insert_version.crate_id, r.vers, r.sort_key,
+           insert_version.checksum, insert_version.size,
+           insert_version.index_head, insert_version.index_tail,
+           r.features, r.links, r.rust_version, r.edition, r.description,
+           r.homepage, r.documentation, r.repository, r.license,
+           r.license_file, r.readme, r.readme_file, r.keywords, r.categories,
+           r.authors, r.has_lib, r.bin_names,
+           insert_version.published_by, published_at, published_at
+      from jsonb_to_record(release)
+               as r(vers text, sort_key text, features jsonb, links text,
+                    rust_version text, edition text, description text,
+                    homepage text, documentation text, repository text,
+                    license text, license_file text, readme text,
+                    readme_file text, keywords text[], categories text[],
+                    authors text[], has_lib boolean, bin_names text[])
         on conflict do nothing
     returning v.id into new_id;
 

@@ -37,13 +37,18 @@ language sql
 as $$
     select d.body
       from cargo_store.documents d
-     where d.name in ('stepped', 'few')
+     where d.name in ('stepped', 'yanked')
        and d.body <> (select string_agg(cargo_store.index_line(
                                             v.index_head, v.yanked,
                                             v.index_tail), '' order by v.id)
                         from cargo_store.versions v
                        where v.crate_id = d.crate_id);
 $$;
+
+-- of a crate with many versions only few are looked at
+select is(pg_temp.step('import', 'yanked', '9.5.' || i), '200',
+          'imported, and yanked: 9.5.' || i)
+  from generate_series(10, 29) i;
 
 do $$
 declare
@@ -53,12 +58,12 @@ declare
 begin
     perform setseed(0.5);
 
-    for i in 1 .. 800 loop
+    for i in 1 .. 2000 loop
         action := (array['publish', 'publish', 'import', 'yank', 'yank',
                          'unyank', 'delete'])[1 + floor(random() * 7)];
-        crate := (array['stepped', 'few'])[1 + floor(random() * 2)];
+        crate := (array['stepped', 'yanked'])[1 + floor(random() * 2)];
         version := format('%s.%s.0%s%s', floor(random() * 2),
-                          case crate when 'few' then 5
+                          case crate when 'yanked' then 5
                                      else floor(random() * 10) end,
                           (array['', '', '-rc.1'])[1 + floor(random() * 3)],
                           (array['', '', '+b'])[1 + floor(random() * 3)]);
