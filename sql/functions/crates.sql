@@ -35,27 +35,23 @@ begin
                    case when w.yanked then '0'
                         when is_stable(w.num_without_build) then '2'
                         else '1' end collate "C" as rank
-              from (select *
-                      from versions a
-                     where a.crate_id = versions_summary.crate_id
-                       and among is null
-                    union all
-                    -- each from the index, however many versions there are
-                    select a.*
-                      from unnest(among) n
-                           cross join lateral
-                               (select *
-                                  from versions a
-                                 where a.crate_id = versions_summary.crate_id
-                                   and a.num_without_build
-                                       = split_part(n, '+', 1)
-                                 limit 1) a) w) v;
+              -- all of them are one range of an index, a few are several; the
+              -- offset keeps the planner from reading all for a few
+              from unnest(coalesce(among, '{""}'), coalesce(among, '{~}'))
+                       n (low, high)
+                   cross join lateral
+                       (select *
+                          from versions w
+                         where w.crate_id = versions_summary.crate_id
+                           and w.num_without_build >= n.low
+                           and w.num_without_build <= n.high
+                        offset 0) w) v;
 end
 $$;
 
 comment on function cargo_store.versions_summary(bigint, text[]) is
     'The columns of crates that follow from its versions, or from those among '
-    'these.';
+    'these numbers without build.';
 
 
 create or replace function cargo_store.versions_that_count(
@@ -81,7 +77,7 @@ begin
         count := count || crate.newest_version;
     end if;
 
-    return count;
+    return array(select split_part(c, '+', 1) from unnest(count) c);
 end
 $$;
 
