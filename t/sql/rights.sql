@@ -200,7 +200,7 @@ select results_eq(
           'new_crate_refusal', 'open_for_write', 'owns', 'publish_facts',
           'publish_release', 'quarantine_refusal', 'reserved_refusal',
           'scope_refusal', 'search_words', 'store_mentions',
-          'versions_summary', 'was_published'],
+          'versions_summary', 'versions_that_count', 'was_published'],
     'all others too, but what every publish calls');
 
 select results_eq(
