@@ -140,10 +140,7 @@ comment on function cargo_store.refresh_new_crates(bigint) is
 create or replace function cargo_store.rfc3339(moment timestamptz)
 returns text
 language sql stable parallel safe
-set search_path = pg_catalog, cargo_store, pg_temp
-as $$
-    select to_char($1 at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
-$$;
+return to_char(moment at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
 
 comment on function cargo_store.rfc3339(timestamptz) is
     'A time as the web API writes it.';
@@ -151,28 +148,30 @@ comment on function cargo_store.rfc3339(timestamptz) is
 
 create or replace function cargo_store.crate_object(
     crate cargo_store.crates,
-    exact_match boolean)
-returns json
-language sql stable
+    exact_match boolean,
+    out object json)
+language plpgsql stable
 set search_path = pg_catalog, cargo_store, pg_temp
 as $$
+begin
+    -- in a function of SQL it would be planned again for each list
     select json_build_object(
-               'id', ($1).name,
-               'name', ($1).name,
-               'updated_at', rfc3339(($1).updated_at),
+               'id', crate.name,
+               'name', crate.name,
+               'updated_at', rfc3339(crate.updated_at),
                'versions', null,
                'keywords', v.keywords,
                'categories', null,
                'badges', array[]::text[],
-               'created_at', rfc3339(($1).created_at),
+               'created_at', rfc3339(crate.created_at),
                'downloads', coalesce(d.downloads, 0),
                'recent_downloads', coalesce(d.recent, 0),
                'default_version', v.num,
-               'num_versions', ($1).num_versions,
-               'yanked', ($1).max_version is null,
-               'max_version', coalesce(($1).max_version, '0.0.0'),
-               'newest_version', coalesce(($1).newest_version, '0.0.0'),
-               'max_stable_version', ($1).max_stable_version,
+               'num_versions', crate.num_versions,
+               'yanked', crate.max_version is null,
+               'max_version', coalesce(crate.max_version, '0.0.0'),
+               'newest_version', coalesce(crate.newest_version, '0.0.0'),
+               'max_stable_version', crate.max_stable_version,
                'description', v.description,
                'homepage', v.homepage,
                'documentation', v.documentation,
@@ -184,11 +183,13 @@ as $$
                    'owner_team', l.path || '/owner_team',
                    'owner_user', l.path || '/owner_user',
                    'reverse_dependencies', l.path || '/reverse_dependencies'),
-               'exact_match', $2,
+               'exact_match', exact_match,
                'trustpub_only', false)
-      from (select '/api/v1/crates/' || ($1).name as path) l
-           left join versions v on v.id = ($1).default_version_id
-           left join crate_downloads d on d.crate_id = ($1).id;
+      into object
+      from (select '/api/v1/crates/' || crate.name as path) l
+           left join versions v on v.id = crate.default_version_id
+           left join crate_downloads d on d.crate_id = crate.id;
+end
 $$;
 
 comment on function cargo_store.crate_object(cargo_store.crates, boolean) is

@@ -500,6 +500,7 @@ declare
     page      constant record := read_page(query);
     seek      constant record := read_seek(access, query);
     filter    constant record := read_filter(access, query);
+    wanted    constant text := wanted_name(query->>'q');
     found     record;
     last_id   bigint;
 begin
@@ -522,8 +523,7 @@ begin
     select json_build_object(
                'crates',
                coalesce(json_agg(crate_object(
-                                     c, coalesce(c.canonical_name
-                                                 = wanted_name(query->>'q'),
+                                     c, coalesce(c.canonical_name = wanted,
                                                  false))
                                  order by i.position),
                         '[]'),

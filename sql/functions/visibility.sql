@@ -74,6 +74,24 @@ comment on function cargo_store.reads(bigint, integer) is
     'Is the account a reader of a restricted crate, or in a team that is?';
 
 
+create or replace function cargo_store.is_let_in(
+    crate_id bigint,
+    account_id integer)
+returns boolean
+language plpgsql stable
+set search_path = pg_catalog, cargo_store, pg_temp
+set plan_cache_mode = force_generic_plan
+as $$
+begin
+    return owns(crate_id, account_id) or reads(crate_id, account_id);
+end
+$$;
+
+comment on function cargo_store.is_let_in(bigint, integer) is
+    'Does the account see the crate although it is restricted?  With plans of '
+    'its own: who lists crates has them made for each question.';
+
+
 create or replace function cargo_store.hidden_crates(
     access cargo_store.access)
 returns setof bigint
@@ -187,15 +205,13 @@ return cargo_store.is_for(registry_id, canonical_name, access)
        and (not restricted
             or coalesce(access.role >= 'maintainer', false)
             or (access.account_id is not null
-                and (cargo_store.owns(crate_id, access.account_id)
-                     or cargo_store.reads(crate_id, access.account_id))));
+                and cargo_store.is_let_in(crate_id, access.account_id)));
 
 comment on function cargo_store.sees(bigint, bigint, text, boolean,
                                      cargo_store.access) is
     'Does the caller see the crate?  Parsed when created, as those around it, '
-    'so that the planner can inline it into a query of many crates; owns() and '
-    'reads() are only called for what not everybody sees, and keep their '
-    'plans.';
+    'so that the planner can inline it into a query of many crates; '
+    'is_let_in() is only called for what not everybody sees.';
 
 
 create or replace function cargo_store.sees(
