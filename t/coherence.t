@@ -128,7 +128,8 @@ sub within_a_moment {
 }
 
 
-# However often it rings, a server looks once in 20 ms, and rings no oftener.
+# However often it rings, a server looks once in 20 ms, and a worker rings no
+# oftener.
 
 sub many_bells {
     my $looks = asked($t, qr/cargo_changes/);

@@ -323,12 +323,9 @@ ngx_http_cargo_written(ngx_http_request_t *r, ngx_cargo_pg_job_t *job,
 static void
 ngx_http_cargo_ring(void)
 {
-    ngx_event_t         *ev;
     ngx_cargo_pg_job_t  *job;
 
-    ev = &ngx_http_cargo_ring_event;
-
-    if (ngx_http_cargo_ringing || ev->timer_set) {
+    if (ngx_http_cargo_ringing || ngx_http_cargo_ring_event.timer_set) {
         ngx_http_cargo_ring_again = 1;
         return;
     }
@@ -339,28 +336,28 @@ ngx_http_cargo_ring(void)
                               &ngx_http_cargo_statements[NGX_HTTP_CARGO_RING],
                               ngx_http_cargo_rung, NULL);
 
-    if (job == NULL || ngx_cargo_pg_submit(job) != NGX_OK) {
-        return;
+    if (job && ngx_cargo_pg_submit(job) == NGX_OK) {
+        ngx_http_cargo_ringing = 1;
     }
+}
 
-    ngx_http_cargo_ringing = 1;
+
+/* not cancelable: a worker that exits rings for those who wait */
+
+static void
+ngx_http_cargo_rung(ngx_cargo_pg_job_t *job)
+{
+    ngx_event_t  *ev;
+
+    ngx_http_cargo_ringing = 0;
+
+    ev = &ngx_http_cargo_ring_event;
 
     ev->handler = ngx_http_cargo_ring_timer;
     ev->log = ngx_cycle->log;
     ev->data = ev;
 
     ngx_add_timer(ev, NGX_HTTP_CARGO_CHANGES_PAUSE);
-}
-
-
-static void
-ngx_http_cargo_rung(ngx_cargo_pg_job_t *job)
-{
-    ngx_http_cargo_ringing = 0;
-
-    if (ngx_http_cargo_ring_again) {
-        ngx_http_cargo_ring();
-    }
 }
 
 

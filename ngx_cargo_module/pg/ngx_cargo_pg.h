@@ -140,8 +140,8 @@ typedef struct {
  * What a worker that listens is to do.  NOTIFY is only the doorbell: what has
  * changed is asked for, since the last time, when it rings, at every interval
  * and after every new connection, so that nothing is lost with a connection.
- * Milliseconds: after a question a bell waits until the pause is over, and all
- * that ring meanwhile are answered by one look.
+ * After an answer a bell waits until the pause is over, and all that ring in it
+ * share a question.  Both times are in milliseconds.
  */
 typedef struct {
     const ngx_cargo_pg_statement_t *listen;     /* no parameters */

@@ -17,7 +17,7 @@ ngx_cargo_pg_pool_t  ngx_cargo_pg_listen_pool;
 static ngx_cargo_pg_listener_t  *ngx_cargo_pg_listener;
 static ngx_event_t               ngx_cargo_pg_listen_event;
 static ngx_uint_t                ngx_cargo_pg_listen_asked;
-static ngx_msec_t                ngx_cargo_pg_listen_asked_at;
+static ngx_msec_t                ngx_cargo_pg_listen_answered;
 static ngx_uint_t                ngx_cargo_pg_listen_rung;
 
 
@@ -87,7 +87,7 @@ ngx_cargo_pg_listen_soon(void)
     ngx_event_t  *ev;
     ngx_msec_t    since;
 
-    since = ngx_current_msec - ngx_cargo_pg_listen_asked_at;
+    since = ngx_current_msec - ngx_cargo_pg_listen_answered;
 
     if (since >= ngx_cargo_pg_listener->pause) {
         ngx_cargo_pg_listen_ask();
@@ -149,7 +149,6 @@ ngx_cargo_pg_listen_ask(void)
 
     if (ngx_cargo_pg_submit(job) == NGX_OK) {
         ngx_cargo_pg_listen_asked = 1;
-        ngx_cargo_pg_listen_asked_at = ngx_current_msec;
         ngx_cargo_pg_listen_rung = 0;
     }
 }
@@ -161,7 +160,9 @@ ngx_cargo_pg_listen_heard(ngx_cargo_pg_job_t *job)
     ngx_cargo_pg_pool_t  *pool;
 
     pool = &ngx_cargo_pg_listen_pool;
+
     ngx_cargo_pg_listen_asked = 0;
+    ngx_cargo_pg_listen_answered = ngx_current_msec;
 
     if (pool->outage && job->outcome == NGX_CARGO_PG_DONE) {
         pool->outage = 0;

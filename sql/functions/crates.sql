@@ -61,23 +61,23 @@ returns text[]
 language plpgsql stable
 as $$
 declare
-    count text[] := array[new_version, crate.max_version];
+    numbers text[] := array[new_version, crate.max_version];
 begin
     if crate.max_version is null then
-        count := count || (select v.num
-                             from versions v
-                            where v.id = crate.default_version_id);
+        numbers := numbers || (select v.num
+                                 from versions v
+                                where v.id = crate.default_version_id);
     end if;
 
     if crate.max_stable_version <> crate.max_version then
-        count := count || crate.max_stable_version;
+        numbers := numbers || crate.max_stable_version;
     end if;
 
     if crate.newest_version <> crate.max_version then
-        count := count || crate.newest_version;
+        numbers := numbers || crate.newest_version;
     end if;
 
-    return array(select split_part(c, '+', 1) from unnest(count) c);
+    return array(select split_part(n, '+', 1) from unnest(numbers) n);
 end
 $$;
 

@@ -131,17 +131,17 @@ begin
            updated_at = now(),
            (num_versions, default_version_id, max_version, max_stable_version,
             newest_version)
-               = (select case when new_version is null then s.num_versions
+               = (select case when few.numbers is null then s.num_versions
                               else c.num_versions + 1 end,
                          s.default_version_id, s.max_version,
                          s.max_stable_version, s.newest_version
-                    from versions_summary(
-                             c.id,
-                             -- few are looked at sooner than these are found
-                             case when new_version is not null
-                                       and c.num_versions >= 16
-                                  then versions_that_count(c, new_version)
-                                  end) s)
+                    -- not many are looked at sooner than a few are found
+                    from (select case when new_version is not null
+                                           and c.num_versions >= 16
+                                      then versions_that_count(c, new_version)
+                                      end as numbers) few
+                         cross join lateral
+                             versions_summary(c.id, few.numbers) s)
      where c.id = index_changed.crate_id
     returning c.registry_id, lower(c.name) as name, c.index_modified,
               c.num_versions
@@ -154,7 +154,8 @@ begin
             on conflict do nothing;
     end if;
 
-    -- who has more than one and no document has got too long for it
+    -- of a crate with other versions no document is stored when it is too long
+    -- or restricted, or cargoctl migrate has not come to it yet
     if new_line is null or changed.num_versions = 1 then
         perform store_document(c)
            from crates c

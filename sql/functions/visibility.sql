@@ -147,7 +147,8 @@ create or replace function cargo_store.is_narrow(
     among bigint[])
 returns boolean
 language sql immutable parallel safe
-return among is not null or cargo_store.read_patterns(access) is not null;
+return among is not null
+       or coalesce('*' <> all (cargo_store.read_patterns(access)), false);
 
 comment on function cargo_store.is_narrow(cargo_store.access, bigint[]) is
     'Is little left of the registry, by the ids or by the caller''s token, so '
@@ -209,8 +210,8 @@ return cargo_store.is_for(registry_id, canonical_name, access)
 
 comment on function cargo_store.sees(bigint, bigint, text, boolean,
                                      cargo_store.access) is
-    'Does the caller see the crate?  Parsed when created, as those around it, '
-    'so that the planner can inline it into a query of many crates; '
+    'Does the caller see the crate?  Parsed when created, as is_for() and the '
+    'two below, so that the planner can inline it into a query of many crates; '
     'is_let_in() is only called for what not everybody sees.';
 
 

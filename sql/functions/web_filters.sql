@@ -182,7 +182,7 @@ as $$
 declare
     patterns constant text[] := read_patterns(access);
 begin
-    -- what lies between two names sees() finds with an index
+    -- what lies between two names sees() finds with an index by itself
     if patterns is null or '*' = any (patterns) or cardinality(patterns) = 1
     then
         return null;
@@ -199,9 +199,9 @@ end
 $$;
 
 comment on function cargo_store.crates_in_scope(cargo_store.access) is
-    'The only crates that the caller''s token is good for, when there is '
-    'nothing else to narrow a list down, and it has several patterns; null: '
-    'others.';
+    'The only crates that a token with several patterns is good for, when '
+    'there is nothing else to narrow a list down; null: all, or sees() is '
+    'enough.';
 
 
 create or replace function cargo_store.read_filter(

@@ -35,14 +35,16 @@ return case action
 create function pg_temp.not_as_stored() returns setof text
 language sql
 as $$
-    select d.body
-      from cargo_store.documents d
-     where d.name in ('stepped', 'yanked')
-       and d.body <> (select string_agg(cargo_store.index_line(
-                                            v.index_head, v.yanked,
-                                            v.index_tail), '' order by v.id)
-                        from cargo_store.versions v
-                       where v.crate_id = d.crate_id);
+    select c.name
+      from cargo_store.crates c
+           left join cargo_store.documents d on d.crate_id = c.id
+     where c.name in ('stepped', 'yanked')
+       and d.body is distinct from (
+               select string_agg(cargo_store.index_line(
+                                     v.index_head, v.yanked, v.index_tail), ''
+                                 order by v.id)
+                 from cargo_store.versions v
+                where v.crate_id = c.id);
 $$;
 
 -- of a crate with many versions only few are looked at
