@@ -161,13 +161,15 @@ sub pgbench {
     my ($site, %o) = @_;
 
     my @what = $o{script} ? ('-f', $site->dir() . "/$o{script}.sql") : ('-S');
-    my $database = ($o{script} // '') eq 'documents' ? 'cargo' : 'pgbench';
+    my $database = ($o{script} // '') =~ /^(?:documents|release)$/
+        ? 'cargo' : 'pgbench';
 
     my ($text) = command($site,
         command => [ Test::Cargo::Postgres::postgres_bin('pgbench'),
                      '-M', 'prepared', '-n', '-c', $o{clients}, '-j', 2,
                      '-T', $o{seconds}, @what ],
-        env => { $site->postgres_env('postgres'), PGDATABASE => $database },
+        env => { $site->postgres_env('postgres'), PGDATABASE => $database,
+                 PGOPTIONS => '-c cargo.ring=later' },
     );
 
     my ($tps) = $text =~ /^tps = ([\d.]+)/m;

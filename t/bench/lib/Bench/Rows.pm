@@ -52,6 +52,8 @@ my @ROWS = (
       measure => \&download, least => 0.95 },
     { key => 'publish', what => 'publish 10 kB, 16 clients / pgbench insert',
       measure => \&publish_crates, least => 0.10 },
+    { key => 'publish-rows', what => '  at most: pgbench, the same rows',
+      measure => \&publish_rows },
     { key => 'fetch', what => 'cargo fetch of 300 crates, cold',
       measure => \&fetch, most => 1.05 },
     { key => 'memory', what => 'memory, 1 million requests after / before',
@@ -349,6 +351,27 @@ sub publish_crates {
 
     return compare($bench,
         sub { publishes($server, $site, $_[0]) },
+        sub { pgbench($site, clients => 16, seconds => $_[0],
+                      script => 'insert') });
+}
+
+
+# What a publish writes, where nobody asks who it is and what is allowed, and
+# nothing is uploaded.
+
+sub publish_rows {
+    my ($bench) = @_;
+
+    my ($server) = $bench->free('site');
+    my $site = $bench->site();
+
+    publishes($server, $site, 1);
+    $site->pgbench_tables();
+    $site->release_script();
+
+    return compare($bench,
+        sub { pgbench($site, clients => 16, seconds => $_[0],
+                      script => 'release') },
         sub { pgbench($site, clients => 16, seconds => $_[0],
                       script => 'insert') });
 }

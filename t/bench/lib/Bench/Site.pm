@@ -243,6 +243,55 @@ sub pgbench_tables {
         . " where crate_id = :crate;\n");
 }
 
+
+# The statements that cargo.publish() comes down to for one more version of a
+# crate that was published before, and nothing else.
+
+sub release_script {
+    my ($self) = @_;
+
+    my $range = $self->sql("select format('%s, %s', min(id), max(id))"
+                           . " from cargo_store.crates"
+                           . " where name like 'bench-%'");
+
+    $self->write_file('release.sql', "\\set from random($range)\n" . <<'SQL');
+\set n random(1, 2000000000)
+begin;
+select id as crate, registry_id as registry from cargo_store.crates
+ where id >= :from order by id limit 1 for no key update \gset
+insert into cargo_store.versions
+       (crate_id, num, sort_key, checksum, size, index_head, index_tail,
+        features, edition, description, license, keywords, categories,
+        authors, has_lib, bin_names, published_by, created_at, updated_at)
+values (:crate::bigint, format('0.0.%s', :n::bigint), 'a0a0' || :n::bigint,
+        sha256(:n::bigint::text::bytea), 9890,
+        '{"name":"bench-1-1","vers":"1.0.0","deps":[],"cksum":"0123456789012'
+        '345678901234567890123456789012345678901234567890123","features":{},'
+        '"yanked":', ',"pubtime":"2026-11-21T12:00:00Z"}', '{}', '2021',
+        'A crate of a test', 'MIT', '{}', '{}', '{}', true, '{}', 1, now(),
+        now());
+update cargo_store.crates
+   set index_modified = index_modified + interval '1 second',
+       updated_at = now(), num_versions = num_versions + 1
+ where id = :crate;
+update cargo_store.documents
+   set modified = modified + 1,
+       body = body || '{"name":"bench-1-1","vers":"1.0.0","deps":[],"cksum":"'
+           '0123456789012345678901234567890123456789012345678901234567890123"'
+           ',"features":{},"yanked": false,"pubtime":"2026-11-21T12:00:00Z"}'
+ where crate_id = :crate;
+insert into cargo_store.changes (registry_id, crate, kind)
+values (:registry, 'bench-1-1', 'publish');
+insert into cargo_store.audit (registry, account, address, action, crate,
+                               version, status, after)
+values ('main', 'bench', '127.0.0.1', 'publish', 'bench-1-1', '1.0.0', 200,
+        '{"size": 9890, "checksum": "01234567890123456789012345678901234567890'
+        '12345678901234567890123"}');
+commit;
+SQL
+}
+
+
 sub _ctl {
     my ($self, @args) = @_;
 
@@ -368,8 +417,9 @@ Of a crate whose file was made in C<crates> of the directory.
 A crate by the length of its index document; crates at random, and words of
 their descriptions, the same each time.
 
-=head2 pgbench_tables
+=head2 pgbench_tables, release_script
 
-Makes the database C<pgbench>; the transactions counted in the registry's.
+Makes the database C<pgbench>, and what F<pgbench> runs; F<release.sql> when
+crates have been published.
 
 =cut
