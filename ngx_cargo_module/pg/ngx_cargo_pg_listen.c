@@ -4,7 +4,6 @@
 
 static void ngx_cargo_pg_listen_opened(void);
 static void ngx_cargo_pg_listening(ngx_cargo_pg_job_t *job);
-static void ngx_cargo_pg_listen_notified(void);
 static void ngx_cargo_pg_listen_soon(void);
 static void ngx_cargo_pg_listen_timer(ngx_event_t *ev);
 static void ngx_cargo_pg_listen_ask(void);
@@ -29,7 +28,7 @@ ngx_cargo_pg_listen(ngx_cargo_pg_listener_t *listener)
     ngx_cargo_pg_listener = listener;
 
     ngx_cargo_pg_listen_pool.opened = ngx_cargo_pg_listen_opened;
-    ngx_cargo_pg_listen_pool.notified = ngx_cargo_pg_listen_notified;
+    ngx_cargo_pg_listen_pool.notified = ngx_cargo_pg_listen_soon;
 
     ev = &ngx_cargo_pg_listen_event;
 
@@ -66,18 +65,6 @@ ngx_cargo_pg_listening(ngx_cargo_pg_job_t *job)
     }
 
     /* a standby takes no LISTEN: then the interval has to do */
-}
-
-
-static void
-ngx_cargo_pg_listen_notified(void)
-{
-    if (ngx_cargo_pg_listen_asked) {
-        ngx_cargo_pg_listen_rung = 1;
-        return;
-    }
-
-    ngx_cargo_pg_listen_soon();
 }
 
 

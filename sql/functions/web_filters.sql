@@ -172,6 +172,8 @@ comment on function cargo_store.filter_crates(cargo_store.access, jsonb) is
     '(400) is null when all is well.';
 
 
+-- The index of names holds the ids, too: a bitmap would lead to the rows.
+
 create or replace function cargo_store.crates_in_scope(
     access cargo_store.access)
 returns bigint[]

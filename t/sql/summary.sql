@@ -32,19 +32,14 @@ return case action
                                   '%L, %L, %L)', crate, version,
                                   action = 'yank')) end;
 
-create function pg_temp.not_as_stored() returns setof text
+create function pg_temp.not_stored() returns setof text
 language sql
 as $$
     select c.name
       from cargo_store.crates c
-           left join cargo_store.documents d on d.crate_id = c.id
-     where c.name in ('stepped', 'yanked')
-       and d.body is distinct from (
-               select string_agg(cargo_store.index_line(
-                                     v.index_head, v.yanked, v.index_tail), ''
-                                 order by v.id)
-                 from cargo_store.versions v
-                where v.crate_id = c.id);
+     where c.num_versions > 0
+       and not exists (select from cargo_store.documents d
+                        where d.crate_id = c.id);
 $$;
 
 -- of a crate with many versions only few are looked at
@@ -78,7 +73,9 @@ begin
                (select string_agg(n, ' ')
                   from (select * from pg_temp.not_as_it_follows()
                         union all
-                        select * from pg_temp.not_as_stored()) n(n));
+                        select * from pg_temp.differing_documents()
+                        union all
+                        select * from pg_temp.not_stored()) n(n));
     end loop;
 end
 $$;

@@ -29,3 +29,20 @@ as $$
                       from mentions_of(c.default_version_id) m
                      order by 1);
 $$;
+
+create function pg_temp.differing_documents() returns setof text
+language sql
+as $$
+    select c.name
+      from cargo_store.crates c
+           join cargo_store.documents d on d.crate_id = c.id
+           left join cargo_store.versions v on v.crate_id = c.id
+     group by c.id, d.crate_id, d.registry_id, d.name
+    having d.body is distinct from string_agg(cargo_store.index_line(
+                                                  v.index_head, v.yanked,
+                                                  v.index_tail), ''
+                                              order by v.id)
+        or d.modified <> extract(epoch from c.index_modified)
+        or d.registry_id <> c.registry_id
+        or d.name <> lower(c.name);
+$$;
